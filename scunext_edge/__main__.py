@@ -1,0 +1,5 @@
+"""``python -m scunext_edge``."""
+
+from scunext_edge.cli import main
+
+main()

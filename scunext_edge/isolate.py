@@ -1,0 +1,94 @@
+"""One piece of work in a fresh process: a job goes in as JSON, an answer comes back as JSON.
+
+What a job does is the worker module's business. A crash of an engine ends the child, not us.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from scunext_edge import errors
+from scunext_edge.errors import EngineError, ScunextEdgeError
+
+
+def call(module: str, job: Mapping[str, Any], *, timeout_s: float | None = None) -> Any:
+    """Run ``python -m module`` with ``job``, wait, and return its answer.
+
+    An error of ours that the child raised is raised here again, as the same class. A child that
+    dies without an answer (a crash, a kill, a time-out) raises ``EngineError`` with the last
+    lines that it wrote to stderr.
+    """
+    with tempfile.TemporaryDirectory(prefix="scunext-edge-") as folder:
+        asked, answered = Path(folder, "job.json"), Path(folder, "answer.json")
+        asked.write_text(json.dumps(job), encoding="utf-8")
+        code, talk = _run([sys.executable, "-m", module, str(asked), str(answered)], timeout_s)
+        if not answered.is_file():
+            raise EngineError(f"{module} ended without an answer ({_ending(code)}): {_tail(talk)}")
+        answer = json.loads(answered.read_text(encoding="utf-8"))
+    if "error" in answer:
+        kind = getattr(errors, answer["error"]["kind"], EngineError)
+        raise kind(answer["error"]["message"], hint=answer["error"]["hint"])
+    return answer["result"]
+
+
+def serve(work: Callable[[dict[str, Any]], Any]) -> None:
+    """The child's side: read the job named in ``sys.argv``, do ``work``, write the answer."""
+    asked, answered = Path(sys.argv[1]), Path(sys.argv[2])
+    try:
+        answer = {"result": work(json.loads(asked.read_text(encoding="utf-8")))}
+    except ScunextEdgeError as error:
+        answer = {
+            "error": {"kind": type(error).__name__, "message": str(error), "hint": error.hint}
+        }
+    temporary = answered.with_suffix(".part")
+    temporary.write_text(json.dumps(answer), encoding="utf-8")
+    temporary.replace(answered)
+
+
+def _run(command: list[str], timeout_s: float | None) -> tuple[int | None, str]:
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as talk:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=talk,
+            stderr=talk,
+            start_new_session=True,
+            env={**os.environ, "PYTHONFAULTHANDLER": "1"},
+        )
+        with _ended_with_us(child):
+            try:
+                code: int | None = child.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                code = None
+        talk.seek(0)
+        return code, talk.read()
+
+
+@contextlib.contextmanager
+def _ended_with_us(child: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Kill the child and all that it started when this block is left, Ctrl-C included."""
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+def _ending(code: int | None) -> str:
+    if code is None:
+        return "stopped: it took too long"
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def _tail(talk: str, lines: int = 8) -> str:
+    return " | ".join(line for line in talk.splitlines()[-lines:] if line.strip()) or "no output"
