@@ -1,0 +1,63 @@
+"""Name -> network. Other packages add theirs by the entry point ``scunext_edge.models``."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from typing import Any
+
+from torch import nn
+
+from scunext_edge.errors import ConfigError
+from scunext_edge.models.resunetpp import ResUNetPP
+from scunext_edge.models.scunext import SCUNeXt
+from scunext_edge.models.unet import UNet
+from scunext_edge.models.unext import LARGE, SMALL, UNeXt
+
+GROUP = "scunext_edge.models"
+Builder = Callable[..., nn.Module]
+
+_OURS: dict[str, Builder] = {
+    "scunext": SCUNeXt,
+    "unext": lambda: UNeXt(SMALL),
+    "unext-l": lambda: UNeXt(LARGE),
+    "unet": lambda: UNet((32, 64, 128, 256, 512)),
+    "unet-paper": lambda: UNet((48, 96, 176, 288, 464)),
+    "resunetpp": lambda: ResUNetPP((16, 32, 64, 128, 256)),
+    "resunetpp-paper": lambda: ResUNetPP((24, 24, 52, 136, 436)),
+}
+
+
+def names() -> tuple[str, ...]:
+    """Every network that can be built here, ours first."""
+    return (*_OURS, *sorted(point.name for point in _foreign() if point.name not in _OURS))
+
+
+def build(name: str, **options: Any) -> nn.Module:
+    """A fresh network with random weights: float32 [N, 3, H, W] to logits [N, 1, H, W].
+
+    The sides of its input are multiples of 32. ``options`` are the network's own switches, e.g.
+    ``skip`` and ``fuse`` of ``scunext``.
+    """
+    builder = _OURS.get(name) or _from_entry_point(name)
+    try:
+        return builder(**options)
+    except TypeError as error:
+        raise ConfigError(f"{name} cannot be built with {options}: {error}") from error
+
+
+def _from_entry_point(name: str) -> Builder:
+    for point in _foreign():
+        if point.name == name:
+            builder: Builder = point.load()
+            return builder
+    near = difflib.get_close_matches(name, names(), n=1)
+    raise ConfigError(
+        f"there is no network called {name!r}",
+        hint=f"did you mean {near[0]}?" if near else f"choose one of: {', '.join(names())}",
+    )
+
+
+def _foreign() -> tuple[Any, ...]:
+    return tuple(entry_points(group=GROUP))
