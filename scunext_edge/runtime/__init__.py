@@ -1,0 +1,1 @@
+"""Running an exported model: numpy and one engine, never the training stack."""

@@ -1,0 +1,1 @@
+"""One file per engine. Only ``runtime.registry`` imports them, when one is asked for."""

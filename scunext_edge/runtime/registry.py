@@ -1,0 +1,148 @@
+"""Backend name to module: the one border where an engine is imported, and only when asked for."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+from typing import NamedTuple
+
+from scunext_edge import isolate
+from scunext_edge.artifacts import Artifact
+from scunext_edge.errors import (
+    BackendError,
+    BackendMissing,
+    BackendUnavailable,
+    ConfigError,
+    EngineError,
+    missing_extra,
+)
+from scunext_edge.runtime.runner import Runner
+from scunext_edge.spec import Format
+
+
+class _Backend(NamedTuple):
+    module: str  # in scunext_edge.runtime.backends
+    engine: str | None  # what the engine's import is called
+    formats: tuple[Format, ...]  # the forms of a model that it loads
+
+
+_BACKENDS = {
+    "torch": _Backend("eager", "torch", ("safetensors",)),
+    "onnxruntime": _Backend("ort", "onnxruntime", ("onnx",)),
+    "openvino": _Backend("ov", "openvino", ("openvino", "onnx")),
+    "tensorrt": _Backend("trt", "tensorrt", ("tensorrt",)),
+    "fake": _Backend("fake", None, ("safetensors", "onnx", "openvino", "tensorrt")),
+}
+BACKENDS = tuple(_BACKENDS)
+_PROBE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendStatus:
+    """Whether an engine works on this machine, and if not, why and what to do about it."""
+
+    name: str
+    available: bool
+    version: str | None = None
+    devices: tuple[str, ...] = ()
+    reason: str | None = None
+    hint: str | None = None
+
+
+def open_runner(
+    artifact: Artifact, backend: str, *, device: str = "cpu", threads: int = 1
+) -> Runner:
+    """Load ``artifact`` with the named engine, importing that engine now and not before.
+
+    A name that is no backend, or an artifact that the engine does not take, is a
+    ``ConfigError``; otherwise ``BackendMissing``, ``BackendUnavailable`` or ``EngineError``.
+    """
+    _check_fit(artifact, backend)
+    if threads < 1:
+        raise ConfigError(f"{threads} threads cannot run anything", hint="use 1 or more")
+    module = backend_module(backend)
+    runner: Runner = module.open_runner(artifact, device=device, threads=threads)
+    return runner
+
+
+def formats(backend: str) -> tuple[Format, ...]:
+    """The artifact formats that a backend loads, the preferred one first."""
+    return _find(backend).formats
+
+
+def status(backend: str) -> BackendStatus:
+    """Try the engine in a process of its own, so that a crashing import cannot end this one."""
+    engine = _find(backend).engine
+    try:
+        if engine is not None and find_spec(engine) is None:
+            raise _missing(backend, engine)
+        answer = isolate.call(
+            "scunext_edge.runtime.probe", {"backend": backend}, timeout_s=_PROBE_S
+        )
+    except BackendError as error:
+        return BackendStatus(name=backend, available=False, reason=str(error), hint=error.hint)
+    return BackendStatus(
+        name=backend, available=True, version=answer["version"], devices=tuple(answer["devices"])
+    )
+
+
+def statuses(backends: Iterable[str] = BACKENDS) -> list[BackendStatus]:
+    """The status of several backends, asked for at the same time, in the order given."""
+    names = list(backends)
+    with ThreadPoolExecutor(max_workers=max(1, len(names))) as pool:
+        return list(pool.map(status, names))
+
+
+def backend_module(backend: str) -> ModuleType:
+    """Import a backend's module. Missing, broken and misspelled are three different errors."""
+    module_name, engine, _ = _find(backend)
+    try:
+        return import_module(f"scunext_edge.runtime.backends.{module_name}")
+    except ModuleNotFoundError as error:
+        if engine is None or error.name != engine:
+            raise
+        raise _missing(backend, engine) from error
+    except ImportError as error:  # installed, but e.g. one of its libraries is not found
+        raise BackendUnavailable(
+            f"{engine} is installed but does not load: {error}",
+            hint=f"install {engine} again, together with the libraries that it names",
+        ) from error
+    except Exception as error:
+        raise EngineError(f"{engine} failed while it was imported: {error}") from error
+
+
+def _missing(backend: str, engine: str) -> BackendMissing:
+    return missing_extra(engine, backend, needed_for=f"the {backend} backend")
+
+
+def _find(backend: str) -> _Backend:
+    if backend in _BACKENDS:
+        return _BACKENDS[backend]
+    near = difflib.get_close_matches(backend.lower(), BACKENDS, n=1)
+    asked = f"did you mean {near[0]!r}? " if near else ""
+    raise ConfigError(
+        f"there is no backend called {backend!r}",
+        hint=f"{asked}choose one of: {', '.join(BACKENDS)}",
+    )
+
+
+def _check_fit(artifact: Artifact, backend: str) -> None:
+    taken = _find(backend).formats
+    if artifact.card.format not in taken:
+        raise ConfigError(
+            f"{backend} loads {' or '.join(taken)}, and {artifact.directory} is "
+            f"{artifact.card.format}",
+            hint=f"scunext-edge export {artifact.directory} --to {taken[0]}",
+        )
+    # Some files run elsewhere, but give silently wrong results there.
+    meant_for = artifact.card.details.get("for_engine", backend)
+    if backend not in {meant_for, "fake"}:
+        raise ConfigError(
+            f"{artifact.directory} was made for {meant_for} and gives wrong results in {backend}",
+            hint=f"export this precision for {backend}",
+        )
