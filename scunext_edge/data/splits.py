@@ -1,0 +1,217 @@
+"""Which images are for training, validation, test and calibration: made, stored, found, applied."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scunext_edge.data.datasets import Dataset, listed
+from scunext_edge.errors import ArtifactError, ConfigError, DataError
+from scunext_edge.storage import read_json, write_json
+
+# 1: first form
+SCHEMA = 1
+PARTS = ("train", "val", "test", "calibration")
+CALIBRATION = 128
+
+_ID_COLUMNS = ("name", "id", "image_id", "image")
+_WORDS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """Ids by part, sorted. train, val and test are disjoint; calibration is a part of train."""
+
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+    test: tuple[str, ...]
+    calibration: tuple[str, ...]
+    source: str  # where it came from, in words
+
+    def __post_init__(self) -> None:
+        counts = Counter([*self.train, *self.val, *self.test])
+        twice = sorted(name for name, count in counts.items() if count > 1)
+        if twice:
+            raise DataError(
+                f"the split ({self.source}) has images in two places: {listed(twice)}",
+                hint="an image belongs to one of train, val and test",
+            )
+        outside = sorted(set(self.calibration) - set(self.train))
+        if outside or len(set(self.calibration)) < len(self.calibration):
+            raise DataError(
+                f"the split ({self.source}) calibrates on images outside train, or twice on one: "
+                f"{listed(outside or sorted(self.calibration))}",
+                hint="calibration images are drawn from train only",
+            )
+
+    @property
+    def hash(self) -> str:
+        """16 hexadecimal digits over the ids of every part; the source does not count."""
+        content = json.dumps([sorted(getattr(self, part)) for part in PARTS])
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def make_split(
+    dataset: Dataset,
+    *,
+    val: float = 0.1,
+    test: float = 0.2,
+    calibration: int = CALIBRATION,
+    seed: int = 0,
+    keep_together: Iterable[Sequence[str]] = (),
+) -> Split:
+    """Draw a split. ``val`` and ``test`` are shares of all images, ``calibration`` a number.
+
+    Each sequence in ``keep_together`` names images that land on the same side, such as the pairs
+    of ``check.near_duplicates``; groups that share an image are one group.
+    """
+    if not (0 <= val and 0 <= test and val + test < 1 and calibration >= 0):
+        raise ConfigError(
+            f"a split of val={val}, test={test}, calibration={calibration} leaves nothing to train",
+            hint="val and test are shares from 0 to 1 that sum to less than 1",
+        )
+    room = {"test": round(len(dataset) * test), "val": round(len(dataset) * val)}
+    parts: dict[str, list[str]] = {"train": [], "val": [], "test": []}
+    groups = _groups(dataset.ids, keep_together)
+    for group in sorted(groups, key=lambda group: _draw_order(seed, group[0])):
+        part = next((part for part in room if len(parts[part]) + len(group) <= room[part]), "train")
+        parts[part] += group
+    if not parts["train"]:
+        raise ConfigError(f"{dataset.name} has too few images to split: {len(dataset)}")
+    return _split(parts, calibration=calibration, seed=seed, source=f"drawn with seed {seed}")
+
+
+def save_split(path: Path, split: Split) -> None:
+    """Write the split as JSON with its hash, atomically."""
+    content: dict[str, Any] = {"schema": SCHEMA, "source": split.source, "hash": split.hash}
+    write_json(path, content | {part: list(getattr(split, part)) for part in PARTS})
+
+
+def load_split(path: Path) -> Split:
+    """Read what ``save_split`` wrote; a file that was changed since is an ``ArtifactError``."""
+    data = read_json(path)
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        found = data.get("schema") if isinstance(data, dict) else None
+        raise ArtifactError(
+            f"{path} has schema {found!r}; this version reads {SCHEMA}",
+            hint="make it anew: scunext-edge data split",
+        )
+    try:
+        ids = {part: tuple(str(name) for name in data[part]) for part in PARTS}
+        split = Split(**ids, source=str(data["source"]))
+        stored = data["hash"]
+    except (KeyError, TypeError) as error:
+        raise ArtifactError(
+            f"{path} is no complete split: {error!r}", hint="make it anew: scunext-edge data split"
+        ) from error
+    if split.hash != stored:
+        raise ArtifactError(
+            f"{path} was altered: its ids hash to {split.hash}, it says {stored}",
+            hint="make it anew: scunext-edge data split",
+        )
+    return split
+
+
+def find_split(dataset_path: Path) -> Split | None:
+    """The split of a data set's folder: ``split.json``, else ``manifest.csv``, else None."""
+    stored, manifest = dataset_path / "split.json", dataset_path / "manifest.csv"
+    if stored.is_file():
+        return load_split(stored)
+    if manifest.is_file():
+        return _from_manifest(manifest)
+    return None
+
+
+def part(dataset: Dataset, split: Split | None, name: str) -> Dataset:
+    """The part of the data set called train, val, test, calibration or all."""
+    if name not in (*PARTS, "all"):
+        raise ConfigError(
+            f"there is no part called {name!r}", hint=f"choose one of: {', '.join(PARTS)}, all"
+        )
+    if name == "all":
+        return dataset
+    if split is None:
+        raise ConfigError(
+            f"{dataset.name} has no split, so nobody knows which images are {name}",
+            hint="make one: scunext-edge data split; or ask for the part 'all'",
+        )
+    ids = getattr(split, name)
+    if not ids:
+        filled = [part for part in PARTS if getattr(split, part)]
+        raise ConfigError(
+            f"the split of {dataset.name} has no {name} images",
+            hint=f"it has: {', '.join(filled) or 'nothing'}; or ask for the part 'all'",
+        )
+    return dataset.subset(ids)
+
+
+def _from_manifest(path: Path) -> Split:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    columns = list(rows[0]) if rows else []
+    key = next((column for column in _ID_COLUMNS if column in columns), None)
+    if key is None or "split" not in columns:
+        found = ", ".join(str(column) for column in columns) or "nothing"
+        raise DataError(
+            f"{path} has no usable columns; it has: {found}",
+            hint=f"it needs 'split' (train, val, test) and one of: {', '.join(_ID_COLUMNS)}",
+        )
+    parts: dict[str, list[str]] = {"train": [], "val": [], "test": []}
+    for number, row in enumerate(rows, start=2):
+        word = _WORDS.get((row["split"] or "").strip().lower())
+        if word is None or not row[key]:
+            raise DataError(
+                f"{path}, line {number}: {key} {row[key]!r} with split {row['split']!r}",
+                hint="split is one of train, val, test",
+            )
+        parts[word].append(Path(row[key]).stem if key == "image" else row[key])
+    return _split(parts, calibration=CALIBRATION, seed=0, source=f"{path.name}, column 'split'")
+
+
+def _split(
+    parts: Mapping[str, Sequence[str]], *, calibration: int, seed: int, source: str
+) -> Split:
+    """Sort the parts and draw the calibration images from train."""
+    drawn = sorted(parts["train"], key=lambda name: _draw_order(seed, f"calibration {name}"))
+    return Split(
+        train=tuple(sorted(parts["train"])),
+        val=tuple(sorted(parts["val"])),
+        test=tuple(sorted(parts["test"])),
+        calibration=tuple(sorted(drawn[:calibration])),
+        source=source,
+    )
+
+
+def _draw_order(seed: int, name: str) -> str:
+    """A random order that no library's version can change."""
+    return hashlib.sha256(f"{seed} {name}".encode()).hexdigest()
+
+
+def _groups(ids: Sequence[str], keep_together: Iterable[Sequence[str]]) -> list[list[str]]:
+    """Every id in exactly one sorted group; groups that share an id are merged."""
+    group_of = {name: [name] for name in ids}
+    for names in keep_together:
+        known = [name for name in names if name in group_of]
+        for name in known[1:]:
+            one, other = group_of[known[0]], group_of[name]
+            if one is not other:
+                one += other
+                group_of.update({member: one for member in other})
+    return [sorted(group) for group in {id(group): group for group in group_of.values()}.values()]
