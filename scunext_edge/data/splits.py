@@ -79,7 +79,7 @@ def make_split(
     Each sequence in ``keep_together`` names images that land on the same side, such as the pairs
     of ``check.near_duplicates``; groups that share an image are one group.
     """
-    if not (0 <= val and 0 <= test and val + test < 1 and calibration >= 0):
+    if min(val, test, calibration) < 0 or val + test >= 1:
         raise ConfigError(
             f"a split of val={val}, test={test}, calibration={calibration} leaves nothing to train",
             hint="val and test are shares from 0 to 1 that sum to less than 1",
@@ -213,5 +213,5 @@ def _groups(ids: Sequence[str], keep_together: Iterable[Sequence[str]]) -> list[
             one, other = group_of[known[0]], group_of[name]
             if one is not other:
                 one += other
-                group_of.update({member: one for member in other})
+                group_of.update(dict.fromkeys(other, one))
     return [sorted(group) for group in {id(group): group for group in group_of.values()}.values()]
