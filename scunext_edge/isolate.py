@@ -20,8 +20,17 @@ from scunext_edge import errors
 from scunext_edge.errors import EngineError, ScunextEdgeError
 
 
-def call(module: str, job: Mapping[str, Any], *, timeout_s: float | None = None) -> Any:
+def call(
+    module: str,
+    job: Mapping[str, Any],
+    *,
+    timeout_s: float | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Any:
     """Run ``python -m module`` with ``job``, wait, and return its answer.
+
+    ``env`` is added to the environment of the child: thread pools of engines read theirs
+    while they are imported, so it is too late to set it inside.
 
     An error of ours that the child raised is raised here again, as the same class. A child that
     dies without an answer (a crash, a kill, a time-out) raises ``EngineError`` with the last
@@ -30,7 +39,8 @@ def call(module: str, job: Mapping[str, Any], *, timeout_s: float | None = None)
     with tempfile.TemporaryDirectory(prefix="scunext-edge-") as folder:
         asked, answered = Path(folder, "job.json"), Path(folder, "answer.json")
         asked.write_text(json.dumps(job), encoding="utf-8")
-        code, talk = _run([sys.executable, "-m", module, str(asked), str(answered)], timeout_s)
+        command = [sys.executable, "-m", module, str(asked), str(answered)]
+        code, talk = _run(command, timeout_s, env or {})
         if not answered.is_file():
             raise EngineError(f"{module} ended without an answer ({_ending(code)}): {_tail(talk)}")
         answer = json.loads(answered.read_text(encoding="utf-8"))
@@ -54,7 +64,9 @@ def serve(work: Callable[[dict[str, Any]], Any]) -> None:
     temporary.replace(answered)
 
 
-def _run(command: list[str], timeout_s: float | None) -> tuple[int | None, str]:
+def _run(
+    command: list[str], timeout_s: float | None, env: Mapping[str, str]
+) -> tuple[int | None, str]:
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as talk:
         child = subprocess.Popen(
             command,
@@ -62,7 +74,7 @@ def _run(command: list[str], timeout_s: float | None) -> tuple[int | None, str]:
             stdout=talk,
             stderr=talk,
             start_new_session=True,
-            env={**os.environ, "PYTHONFAULTHANDLER": "1"},
+            env={**os.environ, "PYTHONFAULTHANDLER": "1", **env},
         )
         with _ended_with_us(child):
             try:
