@@ -1,0 +1,282 @@
+"""torch itself, from the checkpoint: the reference. The one file of ``runtime/`` that may use it.
+
+``cuda-graph`` is the GPU with its kernels recorded once per batch size, in ``put``, and replayed
+in ``execute``: what is left is the arithmetic, without the cost of starting each kernel.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from scunext_edge.artifacts import Artifact
+from scunext_edge.errors import BackendUnavailable, EngineError, ScunextEdgeError
+from scunext_edge.models.checkpoint import load_network
+from scunext_edge.runtime.precision import (
+    conv_macs,
+    dominant,
+    matmul_macs,
+    transposed_conv_macs,
+)
+from scunext_edge.runtime.runner import closed, nothing_to
+from scunext_edge.spec import Array, Arrays, ModelSpec
+
+_DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
+_NAMES = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
+_GRAPH_WARMUP = 3  # convolution algorithms are chosen in the first runs, which no graph may hold
+
+
+def offers() -> tuple[str, tuple[str, ...]]:
+    """The engine's version and the devices it finds."""
+    devices = ("cpu", "cuda", "cuda-graph") if torch.cuda.is_available() else ("cpu",)
+    return str(torch.__version__), devices
+
+
+def open_runner(artifact: Artifact, *, device: str, threads: int) -> EagerRunner | GraphRunner:
+    """Rebuild the network from its checkpoint, in the precision that the card asks for.
+
+    torch counts threads per process: the runner opened last decides for all.
+    """
+    version, devices = offers()
+    if device not in devices:
+        raise BackendUnavailable(
+            f"torch {version} cannot run on {device!r} here",
+            hint=f"it offers: {', '.join(devices)}",
+        )
+    place = torch.device("cpu" if device == "cpu" else "cuda")
+    dtype = _dtype(artifact, place)
+    network = load_network(artifact)
+    torch.set_num_threads(threads)
+    if place.type == "cuda":
+        _forbid_tf32()
+    with _engine_errors():
+        # Stubs of torch type `to` without memory_format and device together.
+        moved: Any = network.to(device=place, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    kind = GraphRunner if device == "cuda-graph" else EagerRunner
+    return kind(artifact.spec, _Forward(moved, place, dtype))
+
+
+class EagerRunner:
+    """The network on the CPU or GPU, one operation after another."""
+
+    def __init__(self, spec: ModelSpec, forward: _Forward) -> None:
+        self.spec = spec
+        self._forward: _Forward | None = forward
+        self._image: Tensor | None = None
+        self._logits: Tensor | None = None
+
+    def put(self, inputs: Arrays) -> None:
+        forward = self._open()
+        with _engine_errors():
+            self._image, self._logits = forward.upload(_image_of(self.spec, inputs)), None
+
+    def execute(self) -> None:
+        forward = self._open()
+        if self._image is None:
+            raise nothing_to("execute", "put")
+        with _engine_errors():
+            self._logits = forward(self._image)
+            forward.synchronize()
+
+    def get(self) -> dict[str, Array]:
+        self._open()
+        return _download(self.spec, self._logits)
+
+    def precision_ran(self) -> str | None:
+        forward = self._open()
+        with _engine_errors():
+            return forward.precision_ran(self.spec)
+
+    def close(self) -> None:
+        self._forward, self._image, self._logits = None, None, None
+
+    def _open(self) -> _Forward:
+        if self._forward is None:
+            raise closed()
+        return self._forward
+
+
+class GraphRunner:
+    """The network on the GPU as one recorded graph per batch size."""
+
+    def __init__(self, spec: ModelSpec, forward: _Forward) -> None:
+        self.spec = spec
+        self._forward: _Forward | None = forward
+        self._graphs: dict[int, tuple[Any, Tensor, Tensor]] = {}  # graph, image, logits
+        self._images = 0
+        self._executed = False
+        self.put({it.name: np.zeros((1, *it.shape[1:]), it.dtype) for it in spec.inputs})  # type: ignore[arg-type]
+        self._images = 0
+
+    def put(self, inputs: Arrays) -> None:
+        forward = self._open()
+        pixels = _image_of(self.spec, inputs)
+        with _engine_errors():
+            if len(pixels) not in self._graphs:
+                self._graphs[len(pixels)] = _record(forward, forward.upload(pixels))
+            self._graphs[len(pixels)][1].copy_(torch.from_numpy(pixels))
+            forward.synchronize()
+        self._images, self._executed = len(pixels), False
+
+    def execute(self) -> None:
+        forward = self._open()
+        if not self._images:
+            raise nothing_to("execute", "put")
+        with _engine_errors():
+            self._graphs[self._images][0].replay()
+            forward.synchronize()
+        self._executed = True
+
+    def get(self) -> dict[str, Array]:
+        self._open()
+        return _download(self.spec, self._graphs[self._images][2] if self._executed else None)
+
+    def precision_ran(self) -> str | None:
+        forward = self._open()
+        with _engine_errors():
+            return forward.precision_ran(self.spec)
+
+    def close(self) -> None:
+        self._forward, self._images, self._executed = None, 0, False
+        self._graphs.clear()
+
+    def _open(self) -> _Forward:
+        if self._forward is None:
+            raise closed()
+        return self._forward
+
+
+class _Forward:
+    """The network with the device and the precision that it runs in."""
+
+    def __init__(self, network: Any, place: torch.device, dtype: torch.dtype | None) -> None:
+        self._network = network
+        self._place = place
+        self._dtype = dtype
+
+    @torch.inference_mode()
+    def __call__(self, image: Tensor) -> Tensor:
+        return self._compute(image)
+
+    def _compute(self, image: Tensor) -> Tensor:
+        # Without its cache of converted weights, autocast may also be recorded in a graph.
+        autocast = torch.autocast(
+            self._place.type, self._dtype, enabled=self._dtype is not None, cache_enabled=False
+        )
+        with autocast:
+            logits: Tensor = self._network(image)
+        return logits
+
+    def upload(self, pixels: Array) -> Tensor:
+        image = torch.from_numpy(pixels).to(self._place)
+        self.synchronize()
+        return image
+
+    def synchronize(self) -> None:
+        if self._place.type == "cuda":
+            torch.cuda.synchronize(self._place)
+
+    def precision_ran(self, spec: ModelSpec) -> str | None:
+        """Run a black image and look at what reaches the kernels, below autocast."""
+        black = torch.zeros(1, spec.size, spec.size, 3, dtype=torch.uint8, device=self._place)
+        # In inference mode the witness would see a convolution before it is converted.
+        with torch.no_grad(), _Witness() as witness:
+            self._compute(black)
+        return dominant(witness.work)
+
+
+class _Witness(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes the number format and MACs of every convolution and matrix product."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.work: list[tuple[str, int]] = []
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        name = func.overloadpacket.__name__
+        if name == "convolution":
+            data, weights, transposed = args[0], args[1], args[6]
+            macs = (
+                transposed_conv_macs(weights.shape, data.shape)
+                if transposed
+                else conv_macs(weights.shape, result.shape)
+            )
+            self._note(data, macs)
+        elif name in {"mm", "bmm", "addmm", "baddbmm"}:
+            left = args[1] if name.endswith("addmm") or name == "baddbmm" else args[0]
+            self._note(left, matmul_macs(left.shape, result.shape))
+        return result
+
+    def _note(self, data: Tensor, macs: int) -> None:
+        self.work.append((_NAMES.get(data.dtype, str(data.dtype)), macs))
+
+
+def _dtype(artifact: Artifact, place: torch.device) -> torch.dtype | None:
+    """What to convert to on the way; None for float32. Refuses what the device has no use for."""
+    precision = artifact.card.precision
+    if precision == "fp32":
+        return None
+    if precision not in _DTYPES or (precision == "fp16" and place.type == "cpu"):
+        raise BackendUnavailable(
+            f"torch does not run {precision} checkpoints on {place.type}",
+            hint="it offers: fp32 and bf16 on cpu; fp32, fp16 and bf16 on cuda",
+        )
+    return _DTYPES[precision]
+
+
+def _forbid_tf32() -> None:
+    """FP32 means FP32: by default cuDNN rounds the inputs of float32 convolutions to 10 bits."""
+    if hasattr(torch.backends.cudnn, "conv"):  # torch 2.9 and later; mixing both ways warns
+        torch.backends.cudnn.conv.fp32_precision = "ieee"
+        torch.backends.cuda.matmul.fp32_precision = "ieee"
+        return
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def _record(forward: _Forward, image: Tensor) -> tuple[Any, Tensor, Tensor]:
+    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(_GRAPH_WARMUP):
+            forward(image)
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        logits = forward(image)
+    return graph, image, logits
+
+
+def _image_of(spec: ModelSpec, inputs: Arrays) -> Array:
+    """The one input, in a form that torch takes without a warning: contiguous and writeable."""
+    (tensor,) = spec.inputs
+    pixels = np.ascontiguousarray(inputs[tensor.name])
+    return pixels if pixels.flags.writeable else pixels.copy()
+
+
+def _download(spec: ModelSpec, logits: Tensor | None) -> dict[str, Array]:
+    if logits is None:
+        raise nothing_to("get", "execute")
+    (tensor,) = spec.outputs
+    with _engine_errors():
+        return {tensor.name: np.array(logits.float().cpu().numpy())}
+
+
+@contextlib.contextmanager
+def _engine_errors() -> Iterator[None]:
+    """Let callers catch our error, and let debuggers see theirs."""
+    try:
+        yield
+    except ScunextEdgeError:
+        raise
+    except Exception as error:
+        raise EngineError(f"torch: {error}") from error
