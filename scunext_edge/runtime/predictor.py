@@ -1,0 +1,46 @@
+"""From an image to its mask with a loaded model: what a user of the device gets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from scunext_edge.data.preprocess import to_image_size, to_network
+from scunext_edge.errors import EngineError
+from scunext_edge.runtime.runner import Runner, infer
+from scunext_edge.spec import Image, Mask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What was found in one image, at the image's own size."""
+
+    logits_hw: npt.NDArray[np.float32]
+    mask: Mask  # where the logit exceeds 0
+
+    @property
+    def area_fraction(self) -> float:
+        """The share of the image's pixels that are lesion."""
+        return float(self.mask.mean())
+
+
+class Predictor:
+    """Stretch to the network's size, infer, resize the logits back, threshold there."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def predict(self, image: Image) -> Prediction:
+        """Segment uint8 [H, W, 3] RGB of any size. Logits that are no numbers: ``EngineError``."""
+        height, width = image.shape[:2]
+        network_image = to_network(image, self._runner.spec.size)
+        logits = infer(self._runner, {"image": network_image[None]})["logits"][0, 0]
+        if not np.isfinite(logits).all():  # NaN > 0 is false: it would read as "no lesion"
+            raise EngineError(
+                "the engine gave logits that are not finite numbers",
+                hint="run the FP32 artifact on another engine to find out which of both is broken",
+            )
+        logits_hw = to_image_size(logits, height, width)
+        return Prediction(logits_hw=logits_hw, mask=logits_hw > 0)
