@@ -1,0 +1,69 @@
+"""Models in memory as plain functions, uint8 images to logits, for comparing them.
+
+One thread each and float32 arithmetic where the file leaves a choice: what is compared is the
+file, not an engine's taste.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scunext_edge.export.imports import optional_imports
+from scunext_edge.export.parity import Forward, Images, Logits
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def torch_forward(network: nn.Module) -> Forward:
+    """A torch module that keeps the contract, in eval mode."""
+    import torch
+
+    def forward(images: Images) -> Logits:
+        with torch.inference_mode():
+            logits: Logits = network(torch.from_numpy(images)).numpy()
+        return logits
+
+    return forward
+
+
+def onnx_forward(model: bytes, *, as_written: bool = False) -> Forward:
+    """An ONNX file's bytes on ONNX Runtime's CPU provider.
+
+    ``as_written`` keeps ONNX Runtime from fusing Q/DQ with the operators between them: fused,
+    it is wrong in silence on graphs whose scales are float16.
+    """
+    with optional_imports("checking an ONNX file"):
+        import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    if as_written:
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
+    session = ort.InferenceSession(model, options, ["CPUExecutionProvider"])
+
+    def forward(images: Images) -> Logits:
+        logits: Logits = session.run(["logits"], {"image": images})[0]
+        return logits
+
+    return forward
+
+
+def openvino_forward(model: Any) -> Forward:
+    """An OpenVINO model (``openvino.Model`` or the path of its XML) on the CPU device."""
+    with optional_imports("checking an OpenVINO file"):
+        import openvino as ov
+
+    # By default the CPU device computes in bf16 or f16 where it can.
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
+    source = str(model) if isinstance(model, Path) else model
+    compiled = ov.Core().compile_model(source, "CPU", settings)
+
+    def forward(images: Images) -> Logits:
+        return np.array(compiled({"image": images})["logits"])
+
+    return forward

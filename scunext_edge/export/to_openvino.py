@@ -1,0 +1,145 @@
+"""OpenVINO's own files: FP32 and FP16 from the ONNX, INT8 from the Q/DQ ONNX or by NNCF."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from scunext_edge.artifacts import Artifact
+from scunext_edge.data.datasets import Dataset
+from scunext_edge.errors import ConfigError, ExportError
+from scunext_edge.export import parity
+from scunext_edge.export.calibration import calibration_inputs, described
+from scunext_edge.export.forwards import onnx_forward, openvino_forward
+from scunext_edge.export.imports import optional_imports, silenced
+from scunext_edge.export.parity import Images
+from scunext_edge.export.writing import inherited, require, write
+from scunext_edge.spec import Precision
+
+_ONNX_PRECISION: dict[str, Precision] = {"fp32": "fp32", "fp16": "fp32", "int8": "int8"}
+
+
+def to_openvino(
+    onnx_artifact: Artifact,
+    out: Path,
+    *,
+    precision: Literal["fp32", "fp16", "int8"],
+    images: Images | None = None,
+) -> Artifact:
+    """Convert an ONNX artifact: FP32 for fp32 and fp16 (weights stored as FP16), Q/DQ for int8."""
+    if precision not in _ONNX_PRECISION:
+        raise ConfigError(f"OpenVINO files are fp32, fp16 or int8, not {precision!r}")
+    wanted = _ONNX_PRECISION[precision]
+    require(onnx_artifact, format="onnx", precision=wanted, wanted_by=f"OpenVINO {precision}")
+    engine = onnx_artifact.card.details.get("for_engine")
+    if engine is not None:
+        raise ConfigError(
+            f"{onnx_artifact.directory} was made for {engine}",
+            hint="export the int8 ONNX for any engine, and give that one",
+        )
+    model = _read(onnx_artifact)
+    return _write(
+        onnx_artifact,
+        out,
+        model,
+        precision=precision,
+        images=images,
+        extra={},
+        quantizer=onnx_artifact.card.quantizer,
+    )
+
+
+def to_openvino_nncf(
+    onnx_artifact: Artifact,
+    out: Path,
+    *,
+    calibration: Dataset,
+    images: Images | None = None,
+) -> Artifact:
+    """Quantize an FP32 ONNX artifact by NNCF: symmetric, any device; a row of its own."""
+    require(onnx_artifact, format="onnx", precision="fp32", wanted_by="NNCF")
+    extra = {"calibration": described(calibration, "nncf")}
+    with silenced(), optional_imports("quantization by NNCF"):
+        import nncf
+    model = _read(onnx_artifact)
+    data = nncf.Dataset(list(calibration_inputs(calibration, onnx_artifact.spec.size)))
+    with silenced():
+        quantized = nncf.quantize(
+            model, data, preset=nncf.QuantizationPreset.PERFORMANCE, subset_size=len(calibration)
+        )
+    return _write(
+        onnx_artifact,
+        out,
+        quantized,
+        precision="int8",
+        images=images,
+        extra=extra,
+        quantizer="nncf",
+    )
+
+
+def _read(onnx_artifact: Artifact) -> Any:
+    """From bytes, since OpenVINO notes the path of a file that it converts."""
+    with silenced(), optional_imports("export to OpenVINO"):
+        import openvino as ov
+    try:
+        return ov.Core().read_model(onnx_artifact.file(".onnx").read_bytes())
+    except RuntimeError as error:
+        raise ExportError(f"OpenVINO does not take {onnx_artifact.directory}: {error}") from error
+
+
+def _write(
+    parent: Artifact,
+    out: Path,
+    model: Any,
+    *,
+    precision: Precision,
+    images: Images | None,
+    quantizer: str | None,
+    extra: dict[str, Any],
+) -> Artifact:
+    import openvino as ov
+
+    with tempfile.TemporaryDirectory(prefix="scunext-edge-") as folder:
+        path = Path(folder, "model.xml")
+        with silenced():
+            _forget_origin(model)
+            ov.save_model(model, path, compress_to_fp16=precision == "fp16")
+        figures = parity.compare(
+            onnx_forward(parent.file(".onnx").read_bytes()),
+            openvino_forward(path),
+            parity.default_images(parent.spec.size) if images is None else images,
+            of=(f"onnx {parent.id}", f"openvino {precision}"),
+        )
+        files = {name: Path(folder, name).read_bytes() for name in ("model.xml", "model.bin")}
+    details = {
+        **inherited(parent),
+        **extra,
+        "parity": parity.check(figures, precision).to_json(),
+        "made_with": {"openvino": ov.__version__},
+    }
+    card = replace(
+        parent.card,
+        format="openvino",
+        precision=precision,
+        quantizer=quantizer,
+        parent=parent.id,
+        details=details,
+    )
+    return write(out, card, files)
+
+
+def _forget_origin(model: Any) -> None:
+    """Drop the conversion's notes, and number generated names from 0: same model, same bytes.
+
+    OpenVINO names what it adds itself by a counter that runs as long as the process.
+    """
+    for key in list(model.get_rt_info()):
+        del model.get_rt_info()[key]
+    for index, op in enumerate(model.get_ordered_ops()):
+        generated = re.fullmatch(r"([A-Z]\w*)_\d+(/.*)?", op.get_friendly_name())
+        if generated:
+            op.set_friendly_name(f"{generated[1]}.{index}{generated[2] or ''}")

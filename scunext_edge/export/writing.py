@@ -1,0 +1,37 @@
+"""An exported model's files and card become an artifact, once nothing can fail any more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from scunext_edge import artifacts
+from scunext_edge.artifacts import Artifact, Card, new_artifact
+from scunext_edge.errors import ConfigError
+
+
+def write(out: Path, card: Card, files: Mapping[str, bytes]) -> Artifact:
+    """Write an artifact as a whole or not at all."""
+    with new_artifact(out, card) as folder:
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+    return artifacts.load(out)
+
+
+def inherited(parent: Artifact) -> dict[str, Any]:
+    """Details that stay true of whatever is made from ``parent``: where the weights come from."""
+    details = parent.card.details
+    kept = {name: details[name] for name in ("training", "note", "calibration") if name in details}
+    return {**kept, "checkpoint": details.get("checkpoint", parent.id)}
+
+
+def require(artifact: Artifact, *, format: str, precision: str, wanted_by: str) -> None:
+    """Raise ``ConfigError`` unless ``artifact`` is of this format and precision."""
+    card = artifact.card
+    if (card.format, card.precision) != (format, precision):
+        raise ConfigError(
+            f"{wanted_by} starts from {format} {precision}, "
+            f"and {artifact.directory} is {card.format} {card.precision}",
+            hint=f"scunext-edge export CHECKPOINT --to {format} -p {precision}",
+        )
