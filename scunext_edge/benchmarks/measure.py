@@ -1,0 +1,173 @@
+"""The only place where time is taken: one runner, one region, one call per value."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from scunext_edge.data.images import read_image
+from scunext_edge.errors import ConfigError
+from scunext_edge.results import Region
+from scunext_edge.runtime.predictor import Predictor
+from scunext_edge.runtime.runner import Runner
+from scunext_edge.spec import Array, Arrays, ModelSpec
+
+# With a time budget a slow network gets fewer values than planned, but never fewer than these:
+# below five a median absolute deviation says nothing.
+MINIMUM_VALUES = 5
+MINIMUM_WARMUP = 2
+# Warm-up may use this share of the budget; what it leaves goes to values.
+_WARMUP_SHARE = 0.3
+_HARNESS_CALLS = 500
+
+Call = Callable[[], object]
+Clock = Callable[[], int]  # nanoseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is timed and how often, in one process.
+
+    ``budget_s`` bounds warm-up and values together; null: take them all, however long.
+    """
+
+    region: Region
+    warmup: int
+    values: int
+    budget_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.warmup < 0 or self.values < 1:
+            raise ConfigError(
+                f"{self.warmup} warm-up calls and {self.values} values are no plan",
+                hint="warmup is 0 or more, values 1 or more",
+            )
+        if self.budget_s is not None and (self.budget_s <= 0 or self.warmup < 1):
+            raise ConfigError(
+                "a time budget needs more than 0 seconds and at least one warm-up call",
+                hint="how many values fit is decided by what the warm-up took",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Samples:
+    """Raw nanoseconds of one process, in the order they were taken."""
+
+    warmup_ns: tuple[int, ...]
+    values_ns: tuple[int, ...]
+
+
+def measure(
+    runner: Runner,
+    inputs: Arrays,
+    plan: Plan,
+    *,
+    encoded: bytes = b"",
+    clock: Clock = time.perf_counter_ns,
+) -> Samples:
+    """Time ``plan.region`` of one runner, one call per value.
+
+    ``compute`` and ``transfer`` run on ``inputs``, ``end_to_end`` on the image file whose bytes
+    are ``encoded``. How many values the budget allows is settled between warm-up and values.
+    """
+    runner.put(inputs)
+    call = _region_call(runner, inputs, encoded, plan.region)
+    with _gc_paused():
+        warmup = _warm_up(call, plan, clock)
+        count = _affordable(plan, warmup)
+        values = tuple(_time_once(call, clock) for _ in range(count))
+    return Samples(warmup_ns=warmup, values_ns=values)
+
+
+def harness_cost_ns(region: Region, *, clock: Clock = time.perf_counter_ns) -> int:
+    """What measuring itself adds to a value: the median time of a runner that does nothing.
+
+    Decoding and resizing belong to ``end_to_end``, so its harness cost is that of ``transfer``.
+    """
+    timed: Region = "compute" if region == "compute" else "transfer"
+    plan = Plan(region=timed, warmup=_HARNESS_CALLS // 10, values=_HARNESS_CALLS)
+    return int(statistics.median(measure(_Idle(), {}, plan, clock=clock).values_ns))
+
+
+def _region_call(runner: Runner, inputs: Arrays, encoded: bytes, region: Region) -> Call:
+    if region == "compute":
+        return runner.execute
+    if region == "transfer":
+        return _with_transfer(runner, inputs)
+    return _with_everything(runner, encoded)
+
+
+def _with_transfer(runner: Runner, inputs: Arrays) -> Call:
+    def call() -> None:
+        runner.put(inputs)
+        runner.execute()
+        runner.get()
+
+    return call
+
+
+def _with_everything(runner: Runner, encoded: bytes) -> Call:
+    predictor = Predictor(runner)
+
+    def call() -> object:
+        return predictor.predict(read_image(encoded)).mask
+
+    return call
+
+
+def _warm_up(call: Call, plan: Plan, clock: Clock) -> tuple[int, ...]:
+    """Up to ``plan.warmup`` calls; with a budget, fewer once their share of it is used."""
+    limit_ns = float("inf") if plan.budget_s is None else plan.budget_s * 1e9 * _WARMUP_SHARE
+    taken: list[int] = []
+    while len(taken) < plan.warmup and (len(taken) < MINIMUM_WARMUP or sum(taken) < limit_ns):
+        taken.append(_time_once(call, clock))
+    return tuple(taken)
+
+
+def _affordable(plan: Plan, warmup_ns: Sequence[int]) -> int:
+    if plan.budget_s is None:
+        return plan.values
+    left_ns = plan.budget_s * 1e9 - sum(warmup_ns)
+    typical_ns = max(1.0, statistics.median(warmup_ns[len(warmup_ns) // 2 :]))
+    return min(plan.values, max(MINIMUM_VALUES, int(left_ns / typical_ns)))
+
+
+def _time_once(call: Call, clock: Clock) -> int:
+    start = clock()
+    call()
+    return clock() - start
+
+
+@contextlib.contextmanager
+def _gc_paused() -> Iterator[None]:
+    """A collection in the middle of a value would be counted as the engine's time."""
+    was_enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+class _Idle:
+    """A runner that does nothing: what remains is the cost of measuring."""
+
+    spec = ModelSpec(size=32)
+
+    def put(self, inputs: Arrays) -> None: ...
+
+    def execute(self) -> None: ...
+
+    def get(self) -> dict[str, Array]:
+        return {}
+
+    def precision_ran(self) -> str | None:
+        return None
+
+    def close(self) -> None: ...

@@ -1,0 +1,139 @@
+"""A measurement as it is stored: raw nanoseconds, and the conditions they were taken under."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from scunext_edge import __version__
+from scunext_edge.benchmarks.measure import Plan
+from scunext_edge.errors import ArtifactError
+from scunext_edge.results import Region
+from scunext_edge.storage import read_json, write_json
+
+# 1: first form
+SCHEMA = 1
+KIND = "measurement"
+TOOL = {"name": "scunext-edge", "version": __version__}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What was measured. Fields that only the engine knows are null until it has run."""
+
+    artifact_id: str
+    backend: str
+    backend_version: str | None = None
+    device: str
+    threads: int
+    cpus: tuple[int, ...] = ()  # pinned to these; empty: wherever the scheduler put it
+    precision: str  # of the artifact
+    precision_ran: str | None = None  # what the engine says it ran
+    input_shape: tuple[int, ...]  # [N, H, W, 3]
+    batch: int
+
+    def asked(self) -> tuple[Any, ...]:
+        """The part that is known before anything has run."""
+        return (
+            *(self.artifact_id, self.backend, self.device, self.threads, self.cpus),
+            *(self.precision, self.input_shape, self.batch),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One fresh process."""
+
+    started: str  # UTC, ISO 8601
+    environment: Mapping[str, Any]  # {"machine": ..., "before": ..., "after": ...}
+    warmup_ns: tuple[int, ...]
+    values_ns: tuple[int, ...]
+    open_ms: float  # from artifact to runner, engine imports included
+    harness_ns: int  # what measuring itself adds to a value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """Resident set of a process of its own, in bytes; no time is taken in it."""
+
+    peak_bytes: int
+    baseline_bytes: int  # after all imports, before the model was opened
+    method: str  # how the peak was read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a case has no numbers, or not all of them; ``kind`` names the class of the error."""
+
+    kind: str
+    message: str
+    hint: str | None = None
+
+    @property
+    def status(self) -> Literal["skipped", "failed"]:
+        """What this machine lacks is skipped; everything else has failed."""
+        return "skipped" if self.kind in {"BackendMissing", "BackendUnavailable"} else "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """All that is known about one case; grows by a run per round."""
+
+    subject: Subject
+    region: Region
+    plan: Plan
+    runs: tuple[Run, ...] = ()
+    memory: Memory | None = None
+    failure: Failure | None = None
+    tool: Mapping[str, str] = field(default_factory=lambda: dict(TOOL))
+
+    def agrees_with(self, other: Record) -> bool:
+        """Whether runs of both may stand in one record."""
+        return self.subject.asked() == other.subject.asked() and self.plan == other.plan
+
+
+def save(path: Path, record: Record) -> None:
+    """Write one JSON file, atomically."""
+    write_json(path, {"schema": SCHEMA, "kind": KIND, **asdict(record)})
+
+
+def load(path: Path) -> Record:
+    """Read what :func:`save` wrote. Another schema, or no record at all, is an ArtifactError."""
+    data = read_json(path)
+    found = (data.get("schema"), data.get("kind")) if isinstance(data, dict) else (None, None)
+    if found != (SCHEMA, KIND):
+        raise ArtifactError(
+            f"{path} is {found[1]!r} of schema {found[0]!r}; "
+            f"this version reads {KIND!r} of schema {SCHEMA}",
+            hint="it was written by another version of scunext-edge: keep it, and measure into "
+            "another folder",
+        )
+    try:
+        return _from_json(data)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ArtifactError(
+            f"{path} is not a complete measurement: {error!r}",
+            hint="remove it, and the case is measured again",
+        ) from error
+
+
+def _from_json(data: Mapping[str, Any]) -> Record:
+    if data["region"] not in get_args(Region) or data["region"] != data["plan"]["region"]:
+        raise ValueError(f"region {data['region']!r}")
+    return Record(
+        subject=Subject(**{**data["subject"], **_tuples(data["subject"], "cpus", "input_shape")}),
+        region=data["region"],
+        plan=Plan(**data["plan"]),
+        runs=tuple(
+            Run(**{**run, **_tuples(run, "warmup_ns", "values_ns")}) for run in data["runs"]
+        ),
+        memory=Memory(**data["memory"]) if data["memory"] else None,
+        failure=Failure(**data["failure"]) if data["failure"] else None,
+        tool=dict(data["tool"]),
+    )
+
+
+def _tuples(data: Mapping[str, Any], *names: str) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(int(value) for value in data[name]) for name in names}

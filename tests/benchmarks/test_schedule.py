@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from scunext_edge import isolate
+from scunext_edge.artifacts import Card, load, new_artifact
+from scunext_edge.benchmarks import records
+from scunext_edge.benchmarks.schedule import Case, run_cases
+from scunext_edge.benchmarks.suite import Suite
+from scunext_edge.errors import ArtifactError, BackendMissing, ConfigError, EngineError
+from scunext_edge.spec import ModelSpec
+
+SUITE = Suite(name="test", rounds=2, warmup=1, values=3, timeout_s=60)
+
+
+@pytest.fixture
+def cases(artifact, tmp_path):
+    card = Card(model="other", format="onnx", precision="int8", spec=ModelSpec(size=64))
+    with new_artifact(tmp_path / "other", card) as folder:
+        (folder / "model.onnx").write_bytes(b"other bytes")
+    other = load(tmp_path / "other")
+    return [
+        Case(name="tiny--fake", artifact=artifact, backend="fake"),
+        Case(name="other--fake", artifact=other, backend="fake"),
+        Case(name="third--fake", artifact=other, backend="fake"),
+    ]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "records"
+
+
+class Answers:
+    """Stands in for the processes: every job is noted, and answered or refused."""
+
+    def __init__(self, monkeypatch):
+        self.jobs = []
+        self.envs = []
+        self.refuse = lambda job: None
+        self.version = "1.0"
+        monkeypatch.setattr(isolate, "call", self)
+
+    def __call__(self, module, job, *, timeout_s, env):
+        self.jobs.append(job)
+        self.envs.append(env)
+        refusal = self.refuse(job)
+        if refusal is not None:
+            raise refusal
+        answer = {"backend_version": self.version, "precision_ran": "fp32"}
+        if job["kind"] == "memory":
+            memory = {"peak_bytes": 3, "baseline_bytes": 1, "method": "told"}
+            return {**answer, "memory": memory}
+        number = len(self.jobs)
+        run = {
+            "started": "2026-03-01T10:00:00+00:00",
+            "environment": {"before": {}, "after": {}},
+            "warmup_ns": [number],
+            "values_ns": [number, number],
+            "open_ms": 1.0,
+            "harness_ns": 1,
+        }
+        return {**answer, "run": run}
+
+    def names(self):
+        return [job["artifact"].rsplit("/")[-1] for job in self.jobs]
+
+
+@pytest.fixture
+def answers(monkeypatch):
+    return Answers(monkeypatch)
+
+
+def test_every_case_gets_its_rounds_and_its_memory_in_real_processes(cases, folder):
+    found = {case.name: record for case, record in run_cases(cases[:1], SUITE, folder=folder)}
+    record = found["tiny--fake"]
+    assert [len(run.values_ns) for run in record.runs] == [3, 3]
+    assert record.memory is not None
+    assert record.failure is None
+    assert record.subject.input_shape == (1, 32, 32, 3)
+    assert record.runs[0].environment["machine"]["python"]
+    assert records.load(folder / "tiny--fake--compute.measurement.json") == record
+
+
+def test_threads_are_told_to_the_libraries_before_they_load(cases, folder, answers):
+    list(run_cases(cases[:1], replace(SUITE, threads=2), folder=folder))
+    assert all(env["OMP_NUM_THREADS"] == "2" for env in answers.envs)
+    assert all(job["threads"] == 2 for job in answers.jobs)
+
+
+def test_rounds_hold_every_case_once_in_an_order_of_their_own(cases, folder, answers):
+    steps = []
+    suite = replace(SUITE, rounds=8, memory=False)
+    list(run_cases(cases, suite, folder=folder, on_progress=steps.append))
+    rounds = [[step.case for step in steps if step.round == number] for number in range(8)]
+    assert all(sorted(names) == sorted(case.name for case in cases) for names in rounds)
+    assert len({tuple(names) for names in rounds}) > 1
+    assert [step.done for step in steps] == list(range(24))
+    assert {step.total for step in steps} == {24}
+
+
+def test_the_order_follows_from_the_seed(cases, folder, answers):
+    def order(seed, name):
+        steps = []
+        suite = replace(SUITE, rounds=6, seed=seed)
+        list(run_cases(cases, suite, folder=folder / name, on_progress=steps.append))
+        return [step.case for step in steps]
+
+    assert order(1, "a") == order(1, "b") != order(2, "c")
+
+
+def test_a_failed_case_carries_its_reason_and_stops_no_other(cases, folder, answers):
+    answers.refuse = lambda job: (
+        BackendMissing("no such engine", hint="install it")
+        if job["artifact"].endswith("artifact")
+        else None
+    )
+    found = {case.name: record for case, record in run_cases(cases, SUITE, folder=folder)}
+    failure = found["tiny--fake"].failure
+    assert (failure.status, failure.message) == ("skipped", "no such engine")
+    assert failure.hint == "install it"
+    assert all(len(found[name].runs) == 2 for name in ("other--fake", "third--fake"))
+    assert answers.names().count("artifact") == 1  # further rounds would fail alike
+
+
+def test_a_home_directory_stays_out_of_a_stored_reason(cases, folder, answers, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    answers.refuse = lambda job: EngineError("/home/somebody/x.onnx is broken")
+    ((_, record),) = run_cases(cases[:1], SUITE, folder=folder)
+    assert record.failure.message == "~/x.onnx is broken"
+
+
+def test_a_crash_of_the_engine_is_a_failed_record_with_a_reason(
+    cases, folder, tmp_path, monkeypatch
+):
+    """The engine of this worker ends its process while it executes, as a segfault would."""
+    (tmp_path / "crashing_worker.py").write_text(
+        "import os\n"
+        "from scunext_edge import isolate\n"
+        "from scunext_edge.benchmarks import worker\n"
+        "from scunext_edge.runtime.backends.fake import FakeRunner\n"
+        "FakeRunner.execute = lambda self: os.abort()\n"
+        "isolate.serve(worker.work)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    ((_, record),) = run_cases(cases[:1], SUITE, folder=folder, worker="crashing_worker")
+    assert record.failure.kind == "EngineError"
+    assert record.failure.status == "failed"
+    assert "SIGABRT" in record.failure.message
+    assert record.runs == ()
+    assert records.load(folder / "tiny--fake--compute.measurement.json") == record
+
+
+def test_finished_rounds_are_not_done_again(cases, folder, answers):
+    first = {case.name: record for case, record in run_cases(cases, SUITE, folder=folder)}
+    answers.jobs.clear()
+    again = {case.name: record for case, record in run_cases(cases, SUITE, folder=folder)}
+    assert answers.jobs == []
+    assert again == first
+
+
+def test_an_interruption_keeps_what_was_finished_and_is_continued(cases, folder, answers):
+    class Interruption(KeyboardInterrupt):
+        pass
+
+    answers.refuse = lambda job: Interruption() if len(answers.jobs) == 5 else None
+    with pytest.raises(Interruption):
+        list(run_cases(cases, SUITE, folder=folder))
+    stored = [records.load(path) for path in sorted(folder.iterdir())]
+    assert sum(len(record.runs) for record in stored) == 4
+    answers.refuse = lambda job: None
+    answers.jobs.clear()
+    found = [record for _, record in run_cases(cases, SUITE, folder=folder)]
+    assert [len(record.runs) for record in found] == [2, 2, 2]
+    assert len(answers.jobs) == 2 + 3  # the rounds that were missing, and memory
+
+
+def test_more_rounds_are_added_to_those_at_hand(cases, folder, answers):
+    list(run_cases(cases[:1], SUITE, folder=folder))
+    answers.jobs.clear()
+    ((_, record),) = run_cases(cases[:1], replace(SUITE, rounds=3), folder=folder)
+    assert (len(record.runs), len(answers.jobs)) == (3, 1)
+
+
+def test_a_failed_case_is_tried_again_next_time(cases, folder, answers):
+    answers.refuse = lambda job: EngineError("not today") if len(answers.jobs) == 2 else None
+    ((_, failed),) = run_cases(cases[:1], SUITE, folder=folder)
+    assert len(failed.runs) == 1
+    answers.refuse = lambda job: None
+    ((_, record),) = run_cases(cases[:1], SUITE, folder=folder)
+    assert record.failure is None
+    assert record.runs[0] == failed.runs[0]
+    assert len(record.runs) == 2
+
+
+@pytest.mark.parametrize("change", [{"values": 4}, {"threads": 2}, {"batch": 2}, {"warmup": 2}])
+def test_another_plan_or_subject_begins_anew(cases, folder, answers, change):
+    list(run_cases(cases[:1], SUITE, folder=folder))
+    answers.jobs.clear()
+    list(run_cases(cases[:1], replace(SUITE, **change), folder=folder))
+    assert len(answers.jobs) == 3
+
+
+def test_another_region_has_a_record_of_its_own(cases, folder, answers):
+    list(run_cases(cases[:1], SUITE, folder=folder))
+    list(run_cases(cases[:1], replace(SUITE, region="transfer"), folder=folder))
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "tiny--fake--compute.measurement.json",
+        "tiny--fake--transfer.measurement.json",
+    ]
+
+
+def test_a_record_of_another_machine_begins_anew(cases, folder, answers):
+    list(run_cases(cases[:1], SUITE, folder=folder))
+    (path,) = folder.iterdir()
+    data = json.loads(path.read_text())
+    for run in data["runs"]:
+        run["environment"]["machine"]["cpu_model"] = "another"
+    path.write_text(json.dumps(data))
+    answers.jobs.clear()
+    list(run_cases(cases[:1], SUITE, folder=folder))
+    assert len(answers.jobs) == 3
+
+
+def test_a_record_of_another_engine_version_begins_anew(cases, folder, answers):
+    list(run_cases(cases[:1], SUITE, folder=folder))
+    answers.jobs.clear()
+    answers.version = "2.0"
+    newer = replace(cases[0], backend_version="2.0")
+    ((_, record),) = run_cases([newer], SUITE, folder=folder)
+    assert len(answers.jobs) == 3
+    assert record.subject.backend_version == "2.0"
+
+
+def test_an_engine_that_changes_while_it_is_measured_is_a_failure(cases, folder, answers):
+    list(run_cases(cases[:1], SUITE, folder=folder))
+    answers.version = "2.0"
+    ((_, record),) = run_cases(cases[:1], replace(SUITE, rounds=3), folder=folder)
+    assert record.failure.kind == "MeasurementError"
+    assert "1.0" in record.failure.message
+    assert "2.0" in record.failure.message
+    assert len(record.runs) == 2
+
+
+def test_a_record_of_an_unknown_schema_is_not_overwritten(cases, folder, answers):
+    folder.mkdir()
+    path = folder / "tiny--fake--compute.measurement.json"
+    path.write_text('{"schema": 99, "kind": "measurement"}')
+    with pytest.raises(ArtifactError, match="schema 99"):
+        list(run_cases(cases, SUITE, folder=folder))
+    assert "99" in path.read_text()
+    assert answers.jobs == []
+
+
+def test_two_cases_of_one_name_are_refused(cases, folder):
+    with pytest.raises(ConfigError, match="same name"):
+        list(run_cases([cases[0], cases[0]], SUITE, folder=folder))
+
+
+def test_half_a_record_is_never_left(cases, folder, answers):
+    list(run_cases(cases, SUITE, folder=folder))
+    assert not list(folder.glob(".*"))

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from scunext_edge import isolate
+from scunext_edge.benchmarks import worker
+from scunext_edge.data.images import read_image
+from scunext_edge.errors import ArtifactError, BackendUnavailable, ConfigError
+
+PLAN = {"region": "compute", "warmup": 2, "values": 3, "budget_s": None}
+
+
+@pytest.fixture
+def job(artifact):
+    return {
+        "kind": "latency",
+        "artifact": str(artifact.directory),
+        "backend": "fake",
+        "device": "cpu",
+        "threads": 1,
+        "batch": 1,
+        "cpus": [],
+        "seed": 0,
+        "plan": PLAN,
+    }
+
+
+@pytest.mark.parametrize("region", ["compute", "transfer", "end_to_end"])
+def test_a_latency_job_answers_with_raw_nanoseconds(job, region):
+    answer = worker.work({**job, "plan": {**PLAN, "region": region}})
+    run = answer["run"]
+    assert (len(run["warmup_ns"]), len(run["values_ns"])) == (2, 3)
+    assert all(isinstance(value, int) and value > 0 for value in run["values_ns"])
+    assert set(run["environment"]) == {"before", "after"}
+    assert answer["precision_ran"] == "fp32"
+    assert answer["backend_version"]
+    assert "memory" not in answer
+
+
+def test_a_memory_job_takes_no_time(job, monkeypatch):
+    monkeypatch.setattr(worker, "measure", lambda *a, **k: pytest.fail("took time"))
+    answer = worker.work({**job, "kind": "memory"})
+    assert "run" not in answer
+    assert answer["memory"]["peak_bytes"] >= answer["memory"]["baseline_bytes"] > 0
+
+
+def test_conditions_are_read_only_before_and_after_time_is_taken(job, monkeypatch):
+    seen = []
+    real = worker.measure
+
+    def recorded(*arguments, **settings):
+        seen.append("begin")
+        samples = real(*arguments, **settings)
+        seen.append("end")
+        return samples
+
+    monkeypatch.setattr(worker, "measure", recorded)
+    monkeypatch.setattr(worker, "conditions", lambda: seen.append("look") or {})
+    worker.work(job)
+    assert seen == ["look", "begin", "end", "look"]
+
+
+def test_the_answer_crosses_the_border_of_a_process(job):
+    answer = isolate.call("scunext_edge.benchmarks.worker", job, timeout_s=60)
+    assert len(answer["run"]["values_ns"]) == 3
+
+
+def test_an_error_of_ours_crosses_it_as_what_it_is(job):
+    with pytest.raises(BackendUnavailable, match="tpu"):
+        isolate.call("scunext_edge.benchmarks.worker", {**job, "device": "tpu"}, timeout_s=60)
+
+
+def test_an_altered_artifact_is_not_measured(job, artifact):
+    artifact.file(".onnx").write_bytes(b"something else")
+    with pytest.raises(ArtifactError, match="altered"):
+        worker.work(job)
+
+
+def test_a_cpu_that_is_not_ours_is_refused(job):
+    with pytest.raises(ConfigError, match=r"\[4095\]"):
+        worker.work({**job, "cpus": [4095]})
+
+
+def test_a_process_is_pinned_where_it_was_asked_to_be(job):
+    if not hasattr(os, "sched_getaffinity"):
+        pytest.skip("this system cannot pin")
+    cpu = min(os.sched_getaffinity(0))
+    job = {**job, "cpus": [cpu]}
+    answer = isolate.call("scunext_edge.benchmarks.worker", job, timeout_s=60)
+    assert answer["run"]["environment"]["before"]["cpus_allowed"] == 1
+
+
+def test_the_photograph_is_the_same_every_time_and_of_its_stated_size():
+    assert worker._photograph(3) == worker._photograph(3) != worker._photograph(4)
+    assert read_image(worker._photograph(3)).shape == (*worker.PHOTOGRAPH, 3)
+
+
+def test_the_answer_is_json(job):
+    assert json.loads(json.dumps(worker.work(job)))
