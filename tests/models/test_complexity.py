@@ -14,7 +14,6 @@ from scunext_edge.models import registry
 from scunext_edge.models.activations import trace_activations
 from scunext_edge.models.complexity import profile, profile_network
 from scunext_edge.models.counters import count_by_fvcore, count_by_thop, count_by_torch
-from scunext_edge.models.paper import paper_table
 
 pytest.importorskip("fvcore", reason="the extra 'profile' is not installed")
 pytest.importorskip("thop", reason="the extra 'profile' is not installed")
@@ -31,11 +30,6 @@ SIZES = {
 }
 # in millions: the figures of an independent count with the reference networks
 THOP = {"unext": 103.834, "unet": 14_101, "unet-paper": 25_055}
-
-
-@pytest.fixture(scope="module")
-def profiles():
-    return {name: profile(name) for name in SIZES}
 
 
 def explained(thop, macs):
@@ -264,8 +258,8 @@ def test_counting_says_nothing(capfd):
     assert (captured.out, captured.err) == ("", "")
 
 
-def test_paper_rows_agree_where_they_can():
-    rows = {row.model: row for row in paper_table()}
+def test_paper_rows_agree_where_they_can(paper_rows):
+    rows = {row.model: row for row in paper_rows}
     agreeing = {name for name, row in rows.items() if row.agrees}
     assert agreeing == {"unet-paper", "resunetpp-paper", "unext", "scunext"}
     assert rows["unet"].paper_parameters == "9.04 MB"
