@@ -19,6 +19,8 @@ Exit code 1 is no error: a gate or a check said no. 130 means interrupted.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 
 class ScunextEdgeError(Exception):
     """What went wrong and why; ``hint`` says what to do about it."""
@@ -90,3 +92,9 @@ def missing_extra(package: str, extra: str, *, needed_for: str) -> BackendMissin
         f"{needed_for} needs the package {package!r}, which is not installed",
         hint=f"pip install 'scunext-edge[{extra}]'",
     )
+
+
+def require(package: str, extra: str, *, needed_for: str) -> None:
+    """Raise ``BackendMissing`` unless ``package`` is installed; nothing is imported."""
+    if find_spec(package) is None:
+        raise missing_extra(package, extra, needed_for=needed_for)

@@ -29,7 +29,8 @@ class CrossSkip(nn.Module):
         crossed = x
         if self.project is not None and above is not None:
             crossed = x + self.project(functional.max_pool2d(above, 2))
-        return (self.attend(crossed) + z) * x + z
+        attended: Tensor = self.attend(crossed)
+        return (attended + z) * x + z
 
 
 class Fusion(nn.Module):

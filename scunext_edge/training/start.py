@@ -1,0 +1,67 @@
+"""A training run as a user asks for it: check, read the data, train."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from scunext_edge.artifacts import Artifact
+from scunext_edge.models import registry
+from scunext_edge.progress import Advance
+from scunext_edge.spec import check_size
+from scunext_edge.training.log import Epoch
+from scunext_edge.training.prepare import prepare
+from scunext_edge.training.recipe import Recipe
+from scunext_edge.training.train import Job, check_out, train
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Where to train: Lightning Fabric's accelerator and number of devices; CPU threads."""
+
+    accelerator: str = "cpu"
+    devices: int = 1
+    threads: int = 1
+
+
+def start(
+    model: str,
+    *,
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    options: Mapping[str, Any],
+    away_from: Path | None,
+    resume: bool,
+    machine: Machine,
+    advance: Advance = lambda what, done, of: None,
+) -> Artifact:
+    """Train ``model`` on a data folder into ``out``; what can be wrong is found out first."""
+    check_size(recipe.size)
+    check_out(out, resume=resume)
+    registry.build(model, **options)
+    torch.set_num_threads(machine.threads)
+    prepared = prepare(data, size=recipe.size, away_from=away_from, on_image=advance)
+    job = Job(
+        model=model,
+        recipe=recipe,
+        train=prepared.train,
+        val=prepared.val,
+        out=out,
+        options=options,
+        data=prepared.account,
+        accelerator=machine.accelerator,
+        devices=machine.devices,
+    )
+
+    def on_epoch(epoch: Epoch) -> None:
+        advance("epochs", epoch.epoch, recipe.epochs)
+
+    def on_step(step: int, steps: int) -> None:
+        advance("epoch under way", step, steps)
+
+    return train(job, resume=resume, on_step=on_step, on_epoch=on_epoch)
