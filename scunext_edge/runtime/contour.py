@@ -72,25 +72,23 @@ def _outgoing(mask: Mask) -> dict[Point, list[int]]:
 
 
 def _loops(ways: dict[Point, list[int]]) -> list[list[Point]]:
-    """Follow every border once, all around; uses ``ways`` up."""
+    """Follow every border once, all around; uses ``ways`` up. Holes that touch may be one loop."""
     loops = []
     while ways:
-        start, (first, *_) = next(iter(ways.items()))
-        point, way = start, _take(ways, start, first)
-        loop = [start]
-        while True:
-            point = (point[0] + _STEPS[way][0], point[1] + _STEPS[way][1])
-            left = (way - 1) % 4
-            if point == start and (point not in ways or left == first):
-                break
+        point, (way, *_) = next(iter(ways.items()))
+        loop = []
+        while point in ways:
+            way = _next_way(ways, point, way)
             loop.append(point)
-            # Two ways lead on where pixels touch at a corner: the left one joins them.
-            way = _take(ways, point, left if left in ways[point] else ways[point][0])
+            point = (point[0] + _STEPS[way][0], point[1] + _STEPS[way][1])
         loops.append(loop)
     return loops
 
 
-def _take(ways: dict[Point, list[int]], point: Point, way: int) -> int:
+def _next_way(ways: dict[Point, list[int]], point: Point, came: int) -> int:
+    """Take a way out of ``point``: the left one of two, which joins pixels that touch there."""
+    left = (came - 1) % 4
+    way = left if left in ways[point] else ways[point][0]
     ways[point].remove(way)
     if not ways[point]:
         del ways[point]

@@ -40,6 +40,12 @@ _BACKENDS = {
 }
 BACKENDS = tuple(_BACKENDS)
 _PROBE_S = 60.0
+_HOW_TO_GET = {
+    "safetensors": "give the checkpoint that it was exported from",
+    "onnx": "scunext-edge export ARTIFACT --to onnx",
+    "openvino": "scunext-edge export ARTIFACT --to openvino",
+    "tensorrt": "scunext-edge export ARTIFACT --to tensorrt",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,9 +92,16 @@ def status(backend: str) -> BackendStatus:
         )
     except BackendError as error:
         return BackendStatus(name=backend, available=False, reason=str(error), hint=error.hint)
-    return BackendStatus(
-        name=backend, available=True, version=answer["version"], devices=tuple(answer["devices"])
-    )
+    version, devices = answer["version"], tuple(answer["devices"])
+    if not devices:
+        return BackendStatus(
+            name=backend,
+            available=False,
+            version=version,
+            reason=f"{backend} {version} is installed but finds no device that it runs on",
+            hint="check the device's driver",
+        )
+    return BackendStatus(name=backend, available=True, version=version, devices=devices)
 
 
 def statuses(backends: Iterable[str] = BACKENDS) -> list[BackendStatus]:
@@ -103,14 +116,15 @@ def backend_module(backend: str) -> ModuleType:
     module_name, engine, _ = _find(backend)
     try:
         return import_module(f"scunext_edge.runtime.backends.{module_name}")
-    except ModuleNotFoundError as error:
-        if engine is None or error.name != engine:
-            raise
-        raise _missing(backend, engine) from error
-    except ImportError as error:  # installed, but e.g. one of its libraries is not found
-        raise BackendUnavailable(
+    except ImportError as error:
+        missing = error.name or ""
+        if engine is None or missing.startswith("scunext_edge"):
+            raise  # a bug of ours
+        if missing == engine and isinstance(error, ModuleNotFoundError):
+            raise _missing(backend, engine) from error
+        raise BackendUnavailable(  # e.g. a library or a package that the engine needs
             f"{engine} is installed but does not load: {error}",
-            hint=f"install {engine} again, together with the libraries that it names",
+            hint=f"pip install 'scunext-edge[{backend}]' brings the packages that it needs",
         ) from error
     except Exception as error:
         raise EngineError(f"{engine} failed while it was imported: {error}") from error
@@ -137,11 +151,11 @@ def _check_fit(artifact: Artifact, backend: str) -> None:
         raise ConfigError(
             f"{backend} loads {' or '.join(taken)}, and {artifact.directory} is "
             f"{artifact.card.format}",
-            hint=f"scunext-edge export {artifact.directory} --to {taken[0]}",
+            hint=_HOW_TO_GET[taken[0]],
         )
     # Some files run elsewhere, but give silently wrong results there.
-    meant_for = artifact.card.details.get("for_engine", backend)
-    if backend not in {meant_for, "fake"}:
+    meant_for = artifact.card.details.get("for_engine", "any")
+    if meant_for not in {"any", backend} and backend != "fake":
         raise ConfigError(
             f"{artifact.directory} was made for {meant_for} and gives wrong results in {backend}",
             hint=f"export this precision for {backend}",

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from scunext_edge.artifacts import Artifact, Card, load, new_artifact
+from scunext_edge.runtime.registry import open_runner
 from scunext_edge.spec import Format, ModelSpec, Precision
 
 SIZE = 32
 
 
-def make_artifact(
+def _make_artifact(
     directory: Path,
     content: bytes,
     *,
@@ -34,9 +35,9 @@ def make_artifact(
     return load(directory)
 
 
-def tiny_onnx(*, quantized: bool = False, channels: int = 8) -> bytes:
+def _tiny_onnx(*, quantized: bool = False, channels: int = 8) -> bytes:
     """Cast, Transpose, (x / 255 - mean) / std, a 3x3 and a 1x1 convolution; N is dynamic."""
-    onnx = pytest.importorskip("onnx")
+    import onnx
     from onnx import TensorProto, helper, numpy_helper
 
     random = np.random.default_rng(0)
@@ -93,6 +94,18 @@ def _rounded(helper, name, rounded):
     ]
 
 
+@pytest.fixture(scope="session")
+def make_artifact():
+    """``make_artifact(directory, content, name=, format=, precision=, ...)``."""
+    return _make_artifact
+
+
+@pytest.fixture(scope="session")
+def tiny_onnx():
+    """``tiny_onnx(quantized=)``: the bytes of a tiny network."""
+    return _tiny_onnx
+
+
 @pytest.fixture
 def image() -> dict[str, np.ndarray]:
     pixels = np.random.default_rng(1).integers(0, 256, (1, SIZE, SIZE, 3), dtype=np.uint8)
@@ -101,4 +114,11 @@ def image() -> dict[str, np.ndarray]:
 
 @pytest.fixture
 def onnx_artifact(tmp_path) -> Artifact:
-    return make_artifact(tmp_path / "onnx", tiny_onnx())
+    pytest.importorskip("onnx")
+    return _make_artifact(tmp_path / "onnx", _tiny_onnx())
+
+
+@pytest.fixture
+def fake_runner(tmp_path):
+    artifact = _make_artifact(tmp_path / "fake", b"nothing")
+    return open_runner(artifact, "fake")

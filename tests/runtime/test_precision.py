@@ -1,0 +1,36 @@
+"""MACs decide what a network ran in."""
+
+from __future__ import annotations
+
+from scunext_edge.runtime.precision import (
+    conv_macs,
+    dominant,
+    matmul_macs,
+    transposed_conv_macs,
+)
+
+
+def test_much_work_in_few_layers_outweighs_many_small_layers():
+    assert dominant([("int8", 1000), ("fp32", 10), ("fp32", 10), ("fp32", 10)]) == "int8"
+
+
+def test_nothing_that_multiplies_says_nothing():
+    assert dominant([]) is None
+
+
+def test_the_macs_of_a_convolution():
+    assert conv_macs([16, 3, 3, 3], [2, 16, 8, 8]) == 2 * 16 * 8 * 8 * 27
+
+
+def test_a_depthwise_convolution_counts_the_same_in_both_ways_of_writing_it():
+    assert conv_macs([16, 1, 3, 3], [1, 16, 8, 8]) == 16 * 64 * 9
+    assert conv_macs([16, 1, 1, 3, 3], [1, 16, 8, 8]) == 16 * 64 * 9
+
+
+def test_a_transposed_convolution_is_counted_at_its_input():
+    assert transposed_conv_macs([8, 4, 2, 2], [1, 8, 5, 5]) == 8 * 25 * 4 * 4
+    assert transposed_conv_macs([2, 4, 4, 2, 2], [1, 8, 5, 5]) == 8 * 25 * 4 * 4
+
+
+def test_a_matrix_product_counts_its_inner_dimension():
+    assert matmul_macs([1, 5, 7], [1, 5, 2]) == 70
