@@ -12,20 +12,18 @@ from PIL import Image as PillowImage
 
 from scunext_edge.spec import Image, Mask
 
-_BILINEAR = PillowImage.Resampling.BILINEAR
-
 
 def to_network(image: Image, size: int) -> Image:
     """Stretch uint8 [H, W, 3] to uint8 [size, size, 3]: bilinear, antialiased when shrinking."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"an image is uint8 [H, W, 3], not {image.dtype} {image.shape}")
-    return np.array(PillowImage.fromarray(image).resize((size, size), _BILINEAR))
+    return np.array(_resized(PillowImage.fromarray(image), size, size))
 
 
 def mask_to_network(mask: Mask, size: int) -> Mask:
     """Stretch bool [H, W] to bool [size, size]: true where at least half of a pixel's weight is."""
     gray = PillowImage.fromarray(mask.astype(np.uint8) * np.uint8(255))
-    return np.array(gray.resize((size, size), _BILINEAR)) > 127
+    return np.array(_resized(gray, size, size)) > 127
 
 
 def to_image_size(
@@ -34,4 +32,10 @@ def to_image_size(
     """Resize float32 [h, w] to float32 [height, width]: bilinear, antialiased when shrinking."""
     if logits_hw.dtype != np.float32 or logits_hw.ndim != 2:
         raise ValueError(f"logits are float32 [h, w], not {logits_hw.dtype} {logits_hw.shape}")
-    return np.array(PillowImage.fromarray(logits_hw).resize((width, height), _BILINEAR))
+    return np.array(_resized(PillowImage.fromarray(logits_hw), width, height))
+
+
+def _resized(picture: PillowImage.Image, width: int, height: int) -> PillowImage.Image:
+    """Width first, then height: in one call, the order depends on the release of Pillow."""
+    how = PillowImage.Resampling.BILINEAR
+    return picture.resize((width, picture.height), how).resize((width, height), how)

@@ -126,7 +126,9 @@ def _waves(dice: _Dice, size: tuple[int, int], cells: float, *, smooth: bool = T
     cell = min(size) / cells
     grid = dice.bell(max(3, round(height / cell)), max(3, round(width / cell)))
     how = PillowImage.Resampling.BICUBIC if smooth else PillowImage.Resampling.BILINEAR
-    return np.asarray(PillowImage.fromarray(grid).resize((width, height), how))
+    # Two calls, because in one the order of the passes depends on the release of Pillow.
+    wide = PillowImage.fromarray(grid).resize((width, grid.shape[0]), how)
+    return np.asarray(wide.resize((width, height), how))
 
 
 def _blotch(dice: _Dice, size: tuple[int, int]) -> tuple[Field, float]:
