@@ -1,0 +1,34 @@
+"""Reasons not to trust a number, numbered once for the whole report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scunext_edge.results import Row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """A doubt in words, its number, and the rows (by index) that carry it."""
+
+    number: int
+    text: str
+    rows: Sequence[int]
+
+
+def number_doubts(rows: Sequence[Row]) -> list[Doubt]:
+    """Each doubt once, in the order in which they first appear."""
+    found: dict[str, list[int]] = {}
+    for index, row in enumerate(rows):
+        for text in dict.fromkeys(row.doubts):
+            found.setdefault(text, []).append(index)
+    return [
+        Doubt(number=number, text=text, rows=tuple(indices))
+        for number, (text, indices) in enumerate(found.items(), start=1)
+    ]
+
+
+def doubts_of(index: int, doubts: Sequence[Doubt]) -> list[int]:
+    """The numbers of the doubts that one row carries."""
+    return [doubt.number for doubt in doubts if index in doubt.rows]

@@ -1,0 +1,152 @@
+"""What a run directory holds, read into plain data; records that belong to no row are left out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scunext_edge.errors import ArtifactError
+from scunext_edge.results import Row, rows_from_json
+from scunext_edge.storage import read_json
+
+RECORD_SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """An image that was chosen for the report, and the masks that rows drew on it."""
+
+    id: str
+    why: str
+    image: Path
+    truth: Path
+    masks: Mapping[str, Path]  # row key -> 8-bit mask, 0 or 255
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Everything that a report is made from. Empty or ``None`` where the run stored nothing."""
+
+    directory: Path
+    rows: Sequence[Row]
+    created: str
+    tool: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    data: Mapping[str, Any]
+    gate: Mapping[str, Any]  # metric, limit, confidence
+    complexity: Sequence[Mapping[str, Any]]
+    harness_cost_ns: float | Mapping[str, float] | None
+    command: str | None
+    values_ns: Mapping[str, Sequence[Sequence[int]]]  # row key -> one sequence per process
+    dice: Mapping[str, Mapping[str, float]]  # row key -> image id -> Dice
+    pictures: Sequence[Picture]
+
+
+def read_run(directory: Path) -> Run:
+    """Read ``results.json``, the records of its rows and the chosen pictures."""
+    path = directory / "results.json"
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise ArtifactError(f"{path} holds no results", hint="`scunext-edge bench` writes them")
+    try:
+        rows = rows_from_json(content)
+        command = content.get("command") or content.get("tool", {}).get("command")
+        return Run(
+            directory=directory,
+            rows=tuple(rows),
+            created=str(content["created"]),
+            tool=content["tool"],
+            environment=content["environment"],
+            data=content["data"],
+            gate=content.get("gate") or {},
+            complexity=tuple(content.get("complexity") or ()),
+            harness_cost_ns=content.get("harness_cost_ns"),
+            command=_command(command),
+            values_ns=_read_values(directory, rows),
+            dice=_read_dice(directory, rows),
+            pictures=_read_pictures(directory),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ArtifactError(
+            f"{path} or a record beside it is incomplete: {error!r}",
+            hint="run `scunext-edge bench` again with the same --out",
+        ) from error
+
+
+def _command(command: Any) -> str | None:
+    """A command line as one string; a list is quoted word by word."""
+    if isinstance(command, list):
+        return " ".join(
+            word if word.isprintable() and " " not in word else json.dumps(word)
+            for word in map(str, command)
+        )
+    return str(command) if command else None
+
+
+def _read_values(directory: Path, rows: Sequence[Row]) -> dict[str, list[list[int]]]:
+    found = {}
+    for row in rows:
+        if record := _record(directory, row, "measurement"):
+            found[row.key] = [list(run["values_ns"]) for run in record["runs"] if run["values_ns"]]
+    return found
+
+
+def _read_dice(directory: Path, rows: Sequence[Row]) -> dict[str, dict[str, float]]:
+    found = {}
+    for row in rows:
+        if record := _record(directory, row, "evaluation"):
+            found[row.key] = {str(score["id"]): float(score["dice"]) for score in record["scores"]}
+    return found
+
+
+def _record(directory: Path, row: Row, kind: str) -> dict[str, Any] | None:
+    """The stored record of a finished row, or None where there is none."""
+    path = directory / "records" / f"{row.key}.{kind}.json"
+    if row.status != "ok" or not path.is_file():
+        return None
+    record = read_json(path)
+    if record["schema"] != RECORD_SCHEMA or record["kind"] != kind:
+        raise ArtifactError(
+            f"{path} is a {record['kind']} of schema {record['schema']!r}; "
+            f"this version reads a {kind} of schema {RECORD_SCHEMA}",
+            hint="it was written by another version of scunext-edge",
+        )
+    measured = record["subject"].get("artifact_id")
+    if measured and row.artifact_id and measured != row.artifact_id:
+        raise ArtifactError(
+            f"{path} is about artifact {measured}, but results.json says {row.artifact_id}",
+            hint="the folder mixes two runs: run `scunext-edge bench` again with the same --out",
+        )
+    return dict(record)
+
+
+def _read_pictures(directory: Path) -> list[Picture]:
+    folder = directory / "pictures"
+    if not (folder / "index.json").is_file():
+        return []
+    return [
+        Picture(
+            id=str(entry["id"]),
+            why=str(entry["why"]),
+            image=_inside(folder, entry["image"]),
+            truth=_inside(folder, entry["truth"]),
+            masks={key: _inside(folder, name) for key, name in entry["masks"].items()},
+        )
+        for entry in read_json(folder / "index.json")
+    ]
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """A file of the index: it must lie in the folder, and be there."""
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ArtifactError(f"{folder / 'index.json'} points outside its folder: {name}")
+    if not path.is_file():
+        raise ArtifactError(
+            f"{path} is missing, though index.json names it",
+            hint="run `scunext-edge bench` again with the same --out",
+        )
+    return path
