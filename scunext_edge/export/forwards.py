@@ -6,13 +6,18 @@ file, not an engine's taste.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scunext_edge.artifacts import Artifact
 from scunext_edge.export.imports import optional_imports
 from scunext_edge.export.parity import Forward, Images, Logits
+from scunext_edge.runtime.registry import open_runner
+from scunext_edge.runtime.runner import infer
 
 if TYPE_CHECKING:
     from torch import nn
@@ -67,3 +72,18 @@ def openvino_forward(model: Any) -> Forward:
         return np.array(compiled({"image": images})["logits"])
 
     return forward
+
+
+@contextlib.contextmanager
+def runner_forward(artifact: Artifact, backend: str, *, device: str = "cpu") -> Iterator[Forward]:
+    """An artifact on one of the runtime's backends, closed at the end of the block."""
+    runner = open_runner(artifact, backend, device=device)
+
+    def forward(images: Images) -> Logits:
+        logits: Logits = infer(runner, {"image": images})["logits"]
+        return logits
+
+    try:
+        yield forward
+    finally:
+        runner.close()

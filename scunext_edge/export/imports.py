@@ -21,6 +21,7 @@ _EXTRAS = {
     "openvino": "openvino",
     "nncf": "openvino",
     "tensorrt": "tensorrt",
+    "cuda": "tensorrt",
 }
 _TALKERS = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir", "nncf", "openvino")
 

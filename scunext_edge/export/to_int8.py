@@ -19,11 +19,10 @@ from scunext_edge.errors import ConfigError
 from scunext_edge.export import graph, parity
 from scunext_edge.export.calibration import calibration_inputs, described
 from scunext_edge.export.forwards import onnx_forward
-from scunext_edge.export.half import to_half
 from scunext_edge.export.imports import optional_imports, silenced
 from scunext_edge.export.parity import Images
-from scunext_edge.export.to_onnx import FILE
-from scunext_edge.export.writing import inherited, require, write
+from scunext_edge.export.to_fp16 import to_half
+from scunext_edge.export.writing import MODEL, inherited, require, write
 
 Method = Literal["minmax", "percentile", "entropy"]
 
@@ -70,7 +69,7 @@ def to_int8(
         parent=onnx_artifact.id,
         details=details,
     )
-    return write(out, card, {FILE: model})
+    return write(out, card, {MODEL: model})
 
 
 def quantize(model: bytes, calibration: Dataset, *, size: int, method: Method) -> bytes:
@@ -87,7 +86,7 @@ def quantize(model: bytes, calibration: Dataset, *, size: int, method: Method) -
     }
     ops = list(graph.QUANTIZED)
     with silenced(), tempfile.TemporaryDirectory(prefix="scunext-edge-") as folder:
-        path = Path(folder, FILE)
+        path = Path(folder, MODEL)
         ort.quantize_static(
             original,
             path,

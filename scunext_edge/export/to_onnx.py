@@ -11,16 +11,14 @@ from scunext_edge.artifacts import Artifact, Card
 from scunext_edge.errors import ConfigError, ExportError, ScunextEdgeError
 from scunext_edge.export import graph, parity
 from scunext_edge.export.forwards import onnx_forward, torch_forward
-from scunext_edge.export.half import to_half
 from scunext_edge.export.imports import optional_imports, silenced
 from scunext_edge.export.parity import Images
-from scunext_edge.export.writing import inherited, write
+from scunext_edge.export.to_fp16 import to_half
+from scunext_edge.export.writing import MODEL, inherited, write
 from scunext_edge.spec import check_size
 
 if TYPE_CHECKING:
     from torch import nn
-
-FILE = "model.onnx"
 
 
 def to_onnx(
@@ -65,7 +63,7 @@ def to_onnx(
         parent=artifact.id,
         details={**inherited(artifact), "parity": figures.to_json(), "made_with": made_with},
     )
-    return write(out, card, {FILE: model})
+    return write(out, card, {MODEL: model})
 
 
 def trace(network: nn.Module, size: int) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from scunext_edge.artifacts import Artifact
 from scunext_edge.data.datasets import Dataset
 from scunext_edge.errors import ConfigError, ExportError
-from scunext_edge.export import parity
+from scunext_edge.export import graph, parity
 from scunext_edge.export.calibration import calibration_inputs, described
 from scunext_edge.export.forwards import onnx_forward, openvino_forward
 from scunext_edge.export.imports import optional_imports, silenced
@@ -66,9 +66,14 @@ def to_openvino_nncf(
         import nncf
     model = _read(onnx_artifact)
     data = nncf.Dataset(list(calibration_inputs(calibration, onnx_artifact.spec.size)))
+    attention = _attention(onnx_artifact)
     with silenced():
         quantized = nncf.quantize(
-            model, data, preset=nncf.QuantizationPreset.PERFORMANCE, subset_size=len(calibration)
+            model,
+            data,
+            preset=nncf.QuantizationPreset.PERFORMANCE,  # symmetric
+            subset_size=len(calibration),
+            ignored_scope=nncf.IgnoredScope(names=attention, validate=False),
         )
     return _write(
         onnx_artifact,
@@ -79,6 +84,15 @@ def to_openvino_nncf(
         extra=extra,
         quantizer="nncf",
     )
+
+
+def _attention(onnx_artifact: Artifact) -> list[str]:
+    """What OpenVINO calls the convolutions of attention modules, where quantizing costs most."""
+    with optional_imports("quantization by NNCF"):
+        import onnx
+    names = graph.attention_nodes(onnx.load(onnx_artifact.file(".onnx")))
+    # A convolution with a bias becomes two operations, of which the second keeps the name
+    return [*names, *(f"{name}/WithoutBiases" for name in names)]
 
 
 def _read(onnx_artifact: Artifact) -> Any:

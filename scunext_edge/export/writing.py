@@ -10,6 +10,8 @@ from scunext_edge import artifacts
 from scunext_edge.artifacts import Artifact, Card, new_artifact
 from scunext_edge.errors import ConfigError
 
+MODEL = "model.onnx"
+
 
 def write(out: Path, card: Card, files: Mapping[str, bytes]) -> Artifact:
     """Write an artifact as a whole or not at all."""
