@@ -174,6 +174,7 @@ def test_thop_account_knows_every_kind_of_module():
     assert count.macs == count_by_fvcore(network, image).macs
     thop = count_by_thop(network, image, macs=count.macs)
     assert thop.remainder == 0
+    assert not [name for name in network.state_dict() if "total" in name]  # thop's own buffers
     assert thop.macs_missed == 2 * 8 * 8 * 16
     assert thop.norm_ops == 8 * 16 * 16 * (4 + 2)
     assert min(thop.upsample_ops, thop.pooling_ops, thop.activation_ops) > 0
