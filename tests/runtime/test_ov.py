@@ -72,7 +72,7 @@ def test_a_precision_that_the_processor_lacks_is_refused(
         return
     with pytest.raises(BackendUnavailable, match=f"no {precision}") as caught:
         open_runner(artifact, "openvino")
-    assert "FP32" in caught.value.hint
+    assert "fp32, " in caught.value.hint
 
 
 def test_the_default_of_the_engine_is_not_taken_for_fp32(onnx_artifact):

@@ -23,7 +23,6 @@ from scunext_edge.spec import Array, Arrays, ModelSpec
 # Left alone the engine takes bf16 or f16 where the processor has it, whatever the file holds.
 # The float part of an int8 model is f32, so that rows differ by their quantization alone.
 _HINTS = {"fp32": "f32", "int8": "f32", "fp16": "f16", "bf16": "bf16"}
-_NEEDS = {"fp16": "FP16", "bf16": "BF16"}
 _NAMES = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "i8": "int8", "u8": "int8"}
 
 
@@ -119,11 +118,11 @@ def _properties(core: Any, artifact: Artifact, device: str, threads: int) -> dic
     precision = artifact.card.precision
     with _engine_errors():
         capabilities = core.get_property(device, "OPTIMIZATION_CAPABILITIES")
-    needed = _NEEDS.get(precision)
-    if needed is not None and needed not in capabilities:
+    # Without INT8 among them, integer models still run, and precision_ran says in what.
+    if precision in {"fp16", "bf16"} and precision.upper() not in capabilities:
         raise BackendUnavailable(
             f"openvino computes no {precision} on this {device}",
-            hint=f"it offers: {', '.join(sorted(capabilities))}",
+            hint=f"it offers: {', '.join(p for p in _HINTS if p.upper() in capabilities)}",
         )
     properties: dict[str, Any] = {
         "PERFORMANCE_HINT": "LATENCY",
