@@ -6,12 +6,16 @@ from scunext_edge.report.records import Run
 
 _TERMS = (
     (
+        "\N{EN DASH}",
+        "Not measured; never a guess, and never zero.",
+    ),
+    (
         "row",
         "One network on one engine in one precision, on one device.",
     ),
     (
-        "asked / ran",
-        "The precision that was asked for, and the one that the engine says it executed.",
+        "ran",
+        "The precision that the engine says it executed, which may not be the one asked for.",
     ),
     (
         "median ± MAD",
@@ -43,7 +47,7 @@ _TERMS = (
     ),
     (
         "IoU",
-        "The overlap divided by the union, for each image, then averaged; always below Dice.",
+        "The overlap divided by the union, for each image, then averaged; never above Dice.",
     ),
 )
 

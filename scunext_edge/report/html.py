@@ -88,7 +88,7 @@ def tiles(run: Run, verdict: Verdict) -> list[Tile]:
     if verdict.speedup and verdict.baseline:
         value = f"{numbers.ratio(verdict.speedup)}\N{MULTIPLICATION SIGN}"
         note = f"as fast as {full_name(verdict.baseline)}"
-        found.append(Tile(label="Beside FP32", value=value, note=note))
+        found.append(Tile(label="Against FP32", value=value, note=note))
     if fastest and fastest.dice is not None:
         note = "not compared with FP32"
         if fastest.dice_drop is not None and fastest.dice_drop_upper is not None:

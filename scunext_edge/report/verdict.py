@@ -145,7 +145,8 @@ def _other_models(fastest: Row | None, passed: Sequence[Row]) -> list[str]:
         best = _fastest([row for row in passed if row.model == model])
         if best and fastest and model != fastest.model:
             dice = f", mean Dice {numbers.score(best.dice)}" if best.dice is not None else ""
-            sentences.append(f"Of {model}, the fastest that passed is {_timed(best)}{dice}.")
+            timed = f"{full_name(best)}, at {_milliseconds(best)}"
+            sentences.append(f"Of {model}, the fastest that passed is {timed}{dice}.")
     return sentences
 
 
@@ -222,6 +223,11 @@ def _fastest(rows: Sequence[Row]) -> Row | None:
 def _timed(row: Row) -> str:
     assert row.latency_ms is not None
     return f"{full_name(row)}, at {_span(row.latency_ms)} per image (median ± MAD, {_region(row)})"
+
+
+def _milliseconds(row: Row) -> str:
+    assert row.latency_ms is not None
+    return _span(row.latency_ms)
 
 
 def _region(row: Row) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from scunext_edge.errors import ArtifactError
 from scunext_edge.report.naming import full_name, short_name
 from scunext_edge.report.write import ReportFiles, write_report
 from scunext_edge.results import Row
@@ -161,6 +163,29 @@ def test_few_rows_make_a_report(
     assert all(row.backend in found.words for row in rows)
     assert "None" not in found.words
     assert len(files.csv.read_text().splitlines()) >= 1 + len(rows)
+
+
+def test_values_without_any_spread_are_drawn(
+    make_run: Callable[..., Path], all_rows: list[Row], tmp_path: Path
+) -> None:
+    run_dir = make_run(tmp_path, all_rows[:2])
+    for path in (run_dir / "records").glob("*.measurement.json"):
+        content = json.loads(path.read_text())
+        content["runs"] = [{"warmup_ns": [], "values_ns": [5_000_000]}]
+        path.write_text(json.dumps(content))
+    files = write_report(run_dir)
+    assert files.html is not None
+    assert "Latency distributions" in files.html.read_text(encoding="utf-8")
+
+
+def test_a_picture_that_is_no_picture_is_named_and_no_page_is_left(
+    make_run: Callable[..., Path], all_rows: list[Row], tmp_path: Path
+) -> None:
+    run_dir = make_run(tmp_path, all_rows)
+    (run_dir / "pictures" / "lesion_0005.image.jpg").write_bytes(b"no picture")
+    with pytest.raises(ArtifactError, match=r"lesion_0005\.image\.jpg cannot be read"):
+        write_report(run_dir)
+    assert not (run_dir / "report.html").exists()
 
 
 def test_rows_without_any_accuracy_still_show_their_speed(
