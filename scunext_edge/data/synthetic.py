@@ -95,8 +95,8 @@ def draw(seed: int, index: int, size: tuple[int, int]) -> tuple[Image, Mask]:
         _ruler(dice, planes, size)
     _light(dice, planes, size)
     image = np.stack([np.clip(plane, 0, 255) for plane in planes], axis=2)
-    # Truth is drawn by people a little outside the steepest point of the border.
-    return (image + np.float32(0.5)).astype(np.uint8), coverage > 0.4
+    # People draw the border where the last pigment ends, not where it is steepest.
+    return (image + np.float32(0.5)).astype(np.uint8), coverage > 0.1
 
 
 class _Dice:
