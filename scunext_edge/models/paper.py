@@ -60,6 +60,15 @@ def paper_table() -> list[PaperRow]:
     ]
 
 
+def printed(model: str) -> tuple[str | None, str | None]:
+    """Parameters and FLOPs as Table 1 prints them for the network that ``model`` stands for."""
+    rows = {"unet": _UNET, "resunetpp": _RESUNETPP, "unext": _UNEXT, "scunext": _SCUNEXT}
+    row = rows.get(model)
+    if row is None:
+        return None, None
+    return f"{row.parameters:.2f} {row.unit}", f"{row.flops_g:.2f} GFLOPs"
+
+
 def _row(printed: _Printed, ours: Profile, explanation: str) -> PaperRow:
     paper_parameters = f"{printed.parameters:.2f} {printed.unit}"
     paper_flops = f"{printed.flops_g:.2f} GFLOPs"

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from typing import Any
 
 from torch import nn
 
 from scunext_edge.errors import ConfigError
+from scunext_edge.models import catalogue
 from scunext_edge.models.resunetpp import ResUNetPP
 from scunext_edge.models.scunext import SCUNeXt
 from scunext_edge.models.unet import UNet
 from scunext_edge.models.unext import LARGE, SMALL, UNeXt
 
-GROUP = "scunext_edge.models"
 Builder = Callable[..., nn.Module]
 
 _OURS: dict[str, Builder] = {
@@ -31,7 +29,7 @@ _OURS: dict[str, Builder] = {
 
 def names() -> tuple[str, ...]:
     """Every network that can be built here, ours first."""
-    return (*_OURS, *sorted(point.name for point in _foreign() if point.name not in _OURS))
+    return catalogue.names()
 
 
 def build(name: str, **options: Any) -> nn.Module:
@@ -40,24 +38,9 @@ def build(name: str, **options: Any) -> nn.Module:
     The sides of its input are multiples of 32. ``options`` are the network's own switches, e.g.
     ``skip`` and ``fuse`` of ``scunext``.
     """
-    builder = _OURS.get(name) or _from_entry_point(name)
+    catalogue.check_known(name)
+    builder: Builder = _OURS[name] if name in _OURS else catalogue.foreign()[name].load()
     try:
         return builder(**options)
     except TypeError as error:
         raise ConfigError(f"{name} cannot be built with {options}: {error}") from error
-
-
-def _from_entry_point(name: str) -> Builder:
-    for point in _foreign():
-        if point.name == name:
-            builder: Builder = point.load()
-            return builder
-    near = difflib.get_close_matches(name, names(), n=1)
-    raise ConfigError(
-        f"there is no network called {name!r}",
-        hint=f"did you mean {near[0]}?" if near else f"choose one of: {', '.join(names())}",
-    )
-
-
-def _foreign() -> tuple[Any, ...]:
-    return tuple(entry_points(group=GROUP))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from scunext_edge.models.blocks import DecoderStep, EncoderStep, PatchEmbed, TokenMLP
+from scunext_edge.models.contract import check_sides
 
 SMALL = (8, 16, 32, 64, 128)  # UNeXt-S, 253,561 parameters
 LARGE = (16, 32, 128, 160, 256)  # UNeXt, 1,471,921 parameters
@@ -28,6 +29,7 @@ class Encoder(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """[N, 3, H, W] to x1 [N, c1, H/2, W/2] .. x5 [N, c5, H/32, W/32]."""
+        check_sides(image.shape[2], image.shape[3])
         x1 = self.stage1(image)
         x2 = self.stage2(x1)
         x3 = self.stage3(x2)

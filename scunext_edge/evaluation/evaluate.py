@@ -1,0 +1,92 @@
+"""Scoring an artifact on an engine, in a process of its own, once: a stored record is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from scunext_edge import isolate
+from scunext_edge.artifacts import Artifact
+from scunext_edge.data.datasets import Dataset
+from scunext_edge.data.source import Source
+from scunext_edge.errors import ArtifactError
+from scunext_edge.evaluation import records
+from scunext_edge.evaluation.records import Evaluation
+
+WORKER = "scunext_edge.evaluation.worker"
+
+
+def evaluate(
+    artifact: Artifact,
+    backend: str,
+    source: Source,
+    *,
+    device: str = "cpu",
+    threads: int = 1,
+    record: Path | None = None,
+    dataset: Dataset | None = None,
+) -> Evaluation:
+    """Dice, IoU, precision and recall of every image, at the image's own size.
+
+    With ``record``, an evaluation stored there of the same artifact, engine and images is
+    returned instead, and a new one is stored. ``dataset`` is the opened source, if at hand.
+    """
+    wanted = (artifact.id, backend, device, (dataset or source.open()).hash)
+    if record is not None and (stored := _stored(record, wanted)) is not None:
+        return stored
+    answer = _call(artifact, backend, source, device=device, threads=threads)
+    evaluation = records.from_answer(answer)
+    if record is not None:
+        records.save(record, evaluation)
+    return evaluation
+
+
+def keep_masks(
+    artifact: Artifact,
+    backend: str,
+    source: Source,
+    ids: Sequence[str],
+    folder: Path,
+    *,
+    device: str = "cpu",
+    threads: int = 1,
+) -> None:
+    """Write ``folder/ID.png`` for a few images, predicted anew."""
+    _call(
+        artifact, backend, source, device=device, threads=threads, ids=list(ids), masks=str(folder)
+    )
+
+
+def _call(
+    artifact: Artifact,
+    backend: str,
+    source: Source,
+    *,
+    device: str,
+    threads: int,
+    ids: list[str] | None = None,
+    masks: str | None = None,
+) -> Any:
+    job = {
+        "artifact": str(artifact.directory),
+        "backend": backend,
+        "device": device,
+        "threads": threads,
+        "source": source.to_json(),
+        "ids": ids,
+        "masks": masks,
+    }
+    return isolate.call(WORKER, job, env={"OMP_NUM_THREADS": str(threads)})
+
+
+def _stored(record: Path, wanted: tuple[str, str, str, str]) -> Evaluation | None:
+    if not record.exists():
+        return None
+    try:
+        stored = records.load(record)
+    except ArtifactError:
+        return None  # broken or of another version: score again
+    subject = stored.subject
+    found = (subject["artifact_id"], subject["backend"], subject["device"], stored.dataset["hash"])
+    return stored if found == wanted else None

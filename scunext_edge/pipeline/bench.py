@@ -1,0 +1,315 @@
+"""The main job, stage by stage: export what is missing, time it, score it, gate it, report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from typing import Any
+
+from scunext_edge.artifacts import Artifact
+from scunext_edge.benchmarks import records, stats
+from scunext_edge.benchmarks.environment import machine
+from scunext_edge.benchmarks.measure import harness_cost_ns
+from scunext_edge.benchmarks.schedule import Case, Step, run_cases
+from scunext_edge.data.datasets import Dataset
+from scunext_edge.data.source import Source, calibration_images, test_images
+from scunext_edge.errors import BackendMissing, BackendUnavailable, ScunextEdgeError
+from scunext_edge.evaluation.evaluate import evaluate
+from scunext_edge.evaluation.gate import Verdict, judge
+from scunext_edge.evaluation.records import Evaluation
+from scunext_edge.pipeline.complexity import Complexity, complexities
+from scunext_edge.pipeline.forms import OFFERED, Forms
+from scunext_edge.pipeline.pictures import choose_pictures
+from scunext_edge.pipeline.settings import Settings
+from scunext_edge.pipeline.subjects import Subject, resolve
+from scunext_edge.progress import Advance
+from scunext_edge.provenance import tool
+from scunext_edge.report.write import ReportFiles, write_report
+from scunext_edge.results import Row, to_json
+from scunext_edge.runtime.registry import BackendStatus, statuses
+from scunext_edge.storage import storage_errors, write_json
+
+UNTRAINED_CALIBRATION = 4  # images; any range will do for a network whose masks mean nothing
+
+
+@dataclass(slots=True)
+class Entry:
+    """A row while it grows."""
+
+    subject: Subject
+    row: Row
+    artifact: Artifact | None = None
+    record: records.Record | None = None
+    evaluation: Evaluation | None = None
+    verdict: Verdict | None = None
+    is_reference: bool = False
+
+    def fail(self, error: ScunextEdgeError) -> None:
+        """Note why there are no numbers: lacking here is skipped, everything else has failed."""
+        lacking = isinstance(error, BackendMissing | BackendUnavailable)
+        reason = f"{error}" + (f" ({error.hint})" if error.hint else "")
+        self.row = replace(self.row, status="skipped" if lacking else "failed", reason=reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of a benchmark; ``content`` is that of ``results.json``."""
+
+    rows: tuple[Row, ...]
+    content: Mapping[str, Any]
+    files: ReportFiles
+    passed: bool = field(default=True)  # no row failed its gate
+
+
+def bench(settings: Settings, *, advance: Advance = lambda what, done, of: None) -> Outcome:
+    """Do the whole job in ``settings.out``; what is finished there already is not done again."""
+    subjects = resolve(settings.models, settings.size)
+    source = test_images(settings.data, part_name=settings.part, drawn=settings.drawn)
+    dataset = source.open()
+    with storage_errors(settings.out):
+        (settings.out / "records").mkdir(parents=True, exist_ok=True)
+    engines = {status.name: status for status in statuses(settings.backends)}
+    entries = [entry for subject in subjects for entry in _plan(subject, settings, engines)]
+    _export(entries, settings, advance)
+    counted = complexities(subjects, settings.out / "records", advance)
+    _measure(entries, settings, engines, advance)
+    _evaluate(entries, settings, source, dataset, advance)
+    _gate(entries, settings)
+    choose_pictures(entries, source, dataset, settings.out / "pictures", settings.device)
+    rows = tuple(_finished(entry, counted[entry.subject.label]) for entry in entries)
+    content = _content(rows, settings, source, dataset, list(counted.values()))
+    write_json(settings.out / "results.json", content)
+    files = write_report(settings.out)
+    return Outcome(
+        rows=rows,
+        content=content,
+        files=files,
+        passed=all(row.gate != "failed" for row in rows),
+    )
+
+
+def _plan(
+    subject: Subject, settings: Settings, engines: Mapping[str, BackendStatus]
+) -> list[Entry]:
+    """A row for everything that was asked for and exists; those that cannot run say why."""
+    entries = []
+    for backend in settings.backends:
+        for precision, quantizer in OFFERED[backend]:
+            if precision not in settings.precisions and backend != "tensorrt":
+                continue
+            if quantizer == "nncf" and not subject.trained:
+                continue  # another quantizer is a question of accuracy
+            row = Row(
+                model=subject.label,
+                backend=backend,
+                precision=precision,
+                quantizer=quantizer,
+                device=settings.device,
+                threads=settings.suite.threads,
+                input_size=subject.size,
+                status="ok",
+            )
+            entry = Entry(subject=subject, row=row)
+            status = engines[backend]
+            if not status.available:
+                entry.fail(BackendMissing(status.reason or "not available", hint=status.hint))
+            entries.append(entry)
+    return entries
+
+
+def _export(entries: list[Entry], settings: Settings, advance: Advance) -> None:
+    forms: dict[str, Forms] = {}
+    calibration = _calibration(entries, settings)
+    for done, entry in enumerate(entries):
+        advance("exports", done, len(entries))
+        if entry.row.status != "ok":
+            continue
+        subject = entry.subject
+        if subject.label not in forms:
+            images = calibration if subject.trained else Source(count=UNTRAINED_CALIBRATION)
+            forms[subject.label] = Forms(subject, settings.out / "artifacts", images)
+        row = entry.row
+        try:
+            entry.artifact = forms[subject.label].get(row.backend, row.precision, row.quantizer)
+        except ScunextEdgeError as error:
+            entry.fail(error)
+    advance("exports", len(entries), len(entries))
+
+
+def _calibration(entries: list[Entry], settings: Settings) -> Source:
+    """The folder's calibration part where a trained network is to be quantized, else drawn ones."""
+    needed = any(entry.subject.trained and entry.row.precision == "int8" for entry in entries)
+    return calibration_images(settings.data if needed else None)
+
+
+def _measure(
+    entries: list[Entry],
+    settings: Settings,
+    engines: Mapping[str, BackendStatus],
+    advance: Advance,
+) -> None:
+    measured = {
+        entry.row.key: entry for entry in entries if entry.artifact and entry.row.status == "ok"
+    }
+    cases = [
+        Case(
+            name=key,
+            artifact=entry.artifact,
+            backend=entry.row.backend,
+            device=entry.row.device,
+            backend_version=engines[entry.row.backend].version,
+        )
+        for key, entry in measured.items()
+        if entry.artifact
+    ]
+
+    def on_progress(step: Step) -> None:
+        advance("processes timed", step.done, step.total)
+
+    for case, record in run_cases(
+        cases, settings.suite, folder=settings.out / "records", on_progress=on_progress
+    ):
+        entry = measured[case.name]
+        entry.record = record
+        if record.failure is not None:
+            failure = record.failure
+            entry.row = replace(
+                entry.row,
+                status=failure.status,
+                reason=failure.message + (f" ({failure.hint})" if failure.hint else ""),
+            )
+    advance("processes timed", 1, 1)
+
+
+def _evaluate(
+    entries: list[Entry], settings: Settings, source: Source, dataset: Dataset, advance: Advance
+) -> None:
+    scored = [
+        entry
+        for entry in entries
+        if entry.subject.trained and entry.artifact and entry.row.status == "ok"
+    ]
+    for done, entry in enumerate(scored):
+        advance("rows scored", done, len(scored))
+        assert entry.artifact is not None
+        try:
+            entry.evaluation = evaluate(
+                entry.artifact,
+                entry.row.backend,
+                source,
+                device=entry.row.device,
+                threads=entry.row.threads,
+                record=settings.out / "records" / f"{entry.row.key}.evaluation.json",
+                dataset=dataset,
+            )
+        except ScunextEdgeError as error:
+            entry.fail(error)
+    advance("rows scored", len(scored), len(scored))
+
+
+def _gate(entries: list[Entry], settings: Settings) -> None:
+    """Each network's first FP32 row is the reference for its others."""
+    references: dict[str, Evaluation] = {}
+    for entry in entries:
+        if entry.evaluation is None:
+            continue
+        label = entry.subject.label
+        if label not in references and entry.row.precision == "fp32":
+            references[label] = entry.evaluation
+            entry.is_reference = True
+        elif label in references:
+            entry.verdict = judge(
+                references[label],
+                entry.evaluation,
+                limits=settings.limits,
+                confidence=settings.confidence,
+            )
+
+
+def _finished(entry: Entry, counted: Complexity) -> Row:
+    row = replace(entry.row, params=counted.params, macs=counted.macs)
+    if counted.macs is not None:
+        row = replace(row, flops=2 * counted.macs)
+    if entry.artifact is not None:
+        row = replace(row, artifact_id=entry.artifact.id, size_bytes=entry.artifact.size_bytes)
+    if entry.record is not None and row.status == "ok":
+        row = replace(
+            row,
+            precision_ran=entry.record.subject.precision_ran,
+            latency_ms=stats.latency(entry.record),
+            memory_mb=stats.memory_mb(entry.record),
+        )
+    return replace(_with_scores(row, entry), doubts=tuple(_doubts(row, entry)))
+
+
+def _with_scores(row: Row, entry: Entry) -> Row:
+    scores, verdict = entry.evaluation, entry.verdict
+    if scores is None:
+        return row
+    row = replace(
+        row,
+        dice=scores.mean("dice"),
+        iou=scores.mean("iou"),
+        precision_score=scores.mean("precision"),
+        recall=scores.mean("recall"),
+    )
+    if entry.is_reference:
+        worst = min(scores.scores, key=lambda name: scores.scores[name].dice)
+        return replace(row, gate="reference", worst_image=worst)
+    if verdict is None:
+        return row
+    dice, iou = verdict.drops["dice"], verdict.drops["iou"]
+    return replace(
+        row,
+        dice_drop=dice.mean,
+        dice_drop_upper=dice.upper,
+        iou_drop=iou.mean,
+        iou_drop_upper=iou.upper,
+        gate="passed" if verdict.passed else "failed",
+        worst_image=dice.worst_image,
+    )
+
+
+def _doubts(row: Row, entry: Entry) -> list[str]:
+    found = list(stats.doubts(entry.record)) if entry.record is not None else []
+    if row.precision_ran is not None and row.precision_ran != row.precision:
+        found.append(f"{row.precision} was asked for, the engine ran {row.precision_ran}")
+    if not entry.subject.trained and row.status == "ok":
+        found.append("random weights: latency and complexity only")
+    return found
+
+
+def _content(
+    rows: tuple[Row, ...],
+    settings: Settings,
+    source: Source,
+    dataset: Dataset,
+    counted: list[Complexity],
+) -> dict[str, Any]:
+    metric, limit = next(iter(settings.limits.items()))
+    data = {"name": source.name, "split": source.part, "images": len(dataset)}
+    if settings.data is None:
+        data["note"] = (
+            "lesions drawn by this package: they show whether an export broke the network, "
+            "and say nothing about patients"
+        )
+    content = to_json(
+        rows,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        tool=dict(tool()),
+        environment=machine(),
+        data={**data, "hash": dataset.hash, "licence": settings.licence},
+    )
+    return content | {
+        "suite": settings.suite.name,
+        "gate": {
+            "metric": metric,
+            "limit": limit,
+            "limits": dict(settings.limits),
+            "confidence": settings.confidence,
+        },
+        "complexity": [entry.to_json() for entry in counted],
+        "harness_cost_ns": harness_cost_ns(settings.suite.region),
+        "command": list(settings.command) or None,
+    }

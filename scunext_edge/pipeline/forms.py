@@ -1,0 +1,139 @@
+"""The forms of one subject that engines load, made when first asked for and kept in the run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scunext_edge import isolate
+from scunext_edge.artifacts import CARD, Artifact, load
+from scunext_edge.data.source import Source
+from scunext_edge.errors import ArtifactError, BackendUnavailable, ScunextEdgeError
+from scunext_edge.export.worker import WORKER
+from scunext_edge.pipeline.subjects import Subject
+
+# What can be made for an engine, as (precision, quantizer); the order is that of the rows.
+OFFERED: dict[str, tuple[tuple[str, str | None], ...]] = {
+    "torch": (("fp32", None),),
+    "onnxruntime": (("fp32", None), ("fp16", None), ("int8", "qdq")),
+    "openvino": (("fp32", None), ("fp16", None), ("int8", "qdq"), ("int8", "nncf")),
+    "tensorrt": (("fp16", None), ("int8", "qdq")),
+}
+
+
+@dataclass(slots=True)
+class Forms:
+    """Forms by name; one that could not be made is remembered with its error."""
+
+    subject: Subject
+    folder: Path  # where new ones go
+    calibration: Source
+    _made: dict[str, Artifact | ScunextEdgeError] = field(default_factory=dict)
+
+    def get(self, backend: str, precision: str, quantizer: str | None) -> Artifact:
+        """The artifact that ``backend`` loads for this row; raises what making it raised."""
+        if backend == "torch":
+            return self._checkpoint()
+        if backend == "onnxruntime":
+            return self._onnx(precision)
+        if backend == "openvino":
+            return self._openvino(precision, quantizer)
+        return self._tensorrt(precision)
+
+    def _checkpoint(self) -> Artifact:
+        if self.subject.checkpoint is not None:
+            return self.subject.checkpoint
+        if self.subject.onnx_fp32 is not None:
+            raise BackendUnavailable(
+                f"{self.subject.label} was given as ONNX: torch needs the checkpoint",
+                hint="give the checkpoint instead, and the ONNX is made from it",
+            )
+        return self._make("checkpoint", parent=None)
+
+    def _onnx(self, precision: str) -> Artifact:
+        if precision == "int8":
+            if self.subject.onnx_int8 is not None:
+                return self.subject.onnx_int8
+            return self._make("onnx-int8", self._onnx("fp32"), "onnx", "int8", "qdq")
+        if precision == "fp16":
+            return self._make("onnx-fp16", self._onnx("fp32"), "onnx", "fp16")
+        if self.subject.onnx_fp32 is not None:
+            return self.subject.onnx_fp32
+        return self._make("onnx-fp32", self._checkpoint(), "onnx", "fp32")
+
+    def _openvino(self, precision: str, quantizer: str | None) -> Artifact:
+        if quantizer == "nncf":
+            parent = self._onnx("fp32")
+            return self._make("openvino-int8-nncf", parent, "openvino", "int8", "nncf")
+        parent = self._onnx("int8" if precision == "int8" else "fp32")
+        return self._make(f"openvino-{precision}", parent, "openvino", precision)
+
+    def _tensorrt(self, precision: str) -> Artifact:
+        name = f"tensorrt-{precision}"
+        self._make(name, self._onnx("fp32"), "tensorrt", precision)
+        return load(self._path(f"{name}-engine"))
+
+    def _make(
+        self,
+        name: str,
+        parent: Artifact | None,
+        to: str | None = None,
+        precision: str | None = None,
+        quantizer: str | None = None,
+    ) -> Artifact:
+        if name not in self._made:
+            try:
+                self._made[name] = self._stored(name, parent, quantizer) or self._new(
+                    name, parent, to, precision, quantizer
+                )
+            except ScunextEdgeError as error:
+                self._made[name] = error
+        made = self._made[name]
+        if isinstance(made, ScunextEdgeError):
+            raise made
+        return made
+
+    def _new(
+        self,
+        name: str,
+        parent: Artifact | None,
+        to: str | None,
+        precision: str | None,
+        quantizer: str | None,
+    ) -> Artifact:
+        job = {
+            "parent": str(parent.directory) if parent else None,
+            "model": self.subject.model,
+            "to": to,
+            "precision": precision,
+            "quantizer": quantizer,
+            "size": self.subject.size,
+            "out": str(self._path(name)),
+            "calibration": self.calibration.to_json() if precision == "int8" else None,
+        }
+        isolate.call(WORKER, job)
+        return load(self._path(name))
+
+    def _stored(self, name: str, parent: Artifact | None, quantizer: str | None) -> Artifact | None:
+        """What an earlier run left, if it was made from the same parent and the same images."""
+        if not (self._path(name) / CARD).is_file():
+            return None
+        try:
+            found = load(self._path(name))
+        except ArtifactError:
+            return None
+        card = found.card
+        if parent is not None and card.parent != parent.id:
+            return None
+        if (
+            quantizer is not None
+            and self._calibration_hash() != card.details["calibration"]["hash"]
+        ):
+            return None
+        return found
+
+    def _calibration_hash(self) -> str:
+        return self.calibration.open().hash
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{self.subject.label}-{self.subject.size}-{name}"
