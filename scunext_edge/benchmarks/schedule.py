@@ -104,7 +104,7 @@ class _Session:
         try:
             answer = isolate.call(
                 self.worker,
-                self._job(case, kind),
+                self._job(record, case, kind),
                 timeout_s=self.suite.timeout_s,
                 env=dict.fromkeys(_THREAD_VARIABLES, str(self.suite.threads)),
             )
@@ -146,8 +146,9 @@ class _Session:
             batch=self.suite.batch,
         )
 
-    def _job(self, case: Case, kind: str) -> dict[str, Any]:
+    def _job(self, record: Record, case: Case, kind: str) -> dict[str, Any]:
         return {
+            "asks_precision": record.subject.precision_ran is None,
             "kind": kind,
             "artifact": str(case.artifact.directory),
             "backend": case.backend,
@@ -163,7 +164,7 @@ class _Session:
         subject = replace(
             record.subject,
             backend_version=answer["backend_version"],
-            precision_ran=answer["precision_ran"],
+            precision_ran=answer["precision_ran"] or record.subject.precision_ran,
         )
         known = record.subject.backend_version is not None
         if known and subject != record.subject:

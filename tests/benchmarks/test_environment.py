@@ -149,8 +149,6 @@ def test_conditions_are_read(write):
             f"{zones}0/temp": "47500\n",
             f"{zones}1/type": "iwlwifi_1\n",
             f"{zones}1/temp": "61000\n",
-            f"{zones}2/type": "cpu-thermal\n",
-            f"{zones}2/temp": "-256000\n",
         }
     )
     found = conditions(root)
@@ -159,6 +157,12 @@ def test_conditions_are_read(write):
     assert found["memory_available_bytes"] == 1 << 20
     assert found["clock_khz"] == [1_420_000]
     assert found["temperature_c"] == 47.5
+
+
+def test_a_sensor_that_is_switched_off_has_no_temperature(write):
+    zone = "sys/class/thermal/thermal_zone0"
+    root = write({f"{zone}/type": "cpu-thermal\n", f"{zone}/temp": "-256000\n"})
+    assert conditions(root)["temperature_c"] is None
 
 
 def test_what_cannot_be_read_is_null(tmp_path):

@@ -50,7 +50,8 @@ class Answers:
         refusal = self.refuse(job)
         if refusal is not None:
             raise refusal
-        answer = {"backend_version": self.version, "precision_ran": "fp32"}
+        precision = "fp32" if job["asks_precision"] else None
+        answer = {"backend_version": self.version, "precision_ran": precision}
         if job["kind"] == "memory":
             memory = {"peak_bytes": 3, "baseline_bytes": 1, "method": "told"}
             return {**answer, "memory": memory}
@@ -89,6 +90,12 @@ def test_threads_are_told_to_the_libraries_before_they_load(cases, folder, answe
     list(run_cases(cases[:1], replace(SUITE, threads=2), folder=folder))
     assert all(env["OMP_NUM_THREADS"] == "2" for env in answers.envs)
     assert all(job["threads"] == 2 for job in answers.jobs)
+
+
+def test_an_engine_is_asked_once_what_precision_it_ran(cases, folder, answers):
+    ((_, record),) = run_cases(cases[:1], SUITE, folder=folder)
+    assert [job["asks_precision"] for job in answers.jobs] == [True, False, False]
+    assert record.subject.precision_ran == "fp32"
 
 
 def test_rounds_hold_every_case_once_in_an_order_of_their_own(cases, folder, answers):

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import fields
+from pathlib import Path
+
 import pytest
 
 from scunext_edge.benchmarks.stats import (
@@ -102,3 +105,9 @@ def test_end_to_end_takes_one_image_at_a_time(write):
 def test_a_budget_without_warm_up_is_refused(write):
     with pytest.raises(ConfigError, match="budget"):
         load_suite(write("rounds = 1\nwarmup = 0\nvalues = 1\nbudget_s = 1\n"))
+
+
+def test_every_key_is_explained_in_the_docs():
+    text = (Path(__file__).parents[2] / "docs" / "measuring.md").read_text(encoding="utf-8")
+    keys = {field.name for field in fields(Suite)} - {"name"}
+    assert not {key for key in keys if f"| `{key}` |" not in text}

@@ -24,6 +24,7 @@ def job(artifact):
         "batch": 1,
         "cpus": [],
         "seed": 0,
+        "asks_precision": True,
         "plan": PLAN,
     }
 
@@ -38,6 +39,10 @@ def test_a_latency_job_answers_with_raw_nanoseconds(job, region):
     assert answer["precision_ran"] == "fp32"
     assert answer["backend_version"]
     assert "memory" not in answer
+
+
+def test_the_engine_is_asked_for_its_precision_only_where_it_is_not_known(job):
+    assert worker.work({**job, "asks_precision": False})["precision_ran"] is None
 
 
 def test_a_memory_job_takes_no_time(job, monkeypatch):
@@ -100,3 +105,14 @@ def test_the_photograph_is_the_same_every_time_and_of_its_stated_size():
 
 def test_the_answer_is_json(job):
     assert json.loads(json.dumps(worker.work(job)))
+
+
+def test_environment_variables_reach_the_child_before_anything_is_imported(tmp_path):
+    (tmp_path / "telling.py").write_text(
+        "import os\n"
+        "threads = os.environ['OMP_NUM_THREADS']\n"
+        "from scunext_edge import isolate\n"
+        "isolate.serve(lambda job: threads)\n"
+    )
+    env = {"OMP_NUM_THREADS": "3", "PYTHONPATH": str(tmp_path)}
+    assert isolate.call("telling", {}, env=env, timeout_s=60) == "3"
