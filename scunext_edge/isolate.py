@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -77,12 +78,28 @@ def _run(
             env={**os.environ, "PYTHONFAULTHANDLER": "1", **env},
         )
         with _ended_with_us(child):
-            try:
-                code: int | None = child.wait(timeout_s)
-            except subprocess.TimeoutExpired:
-                code = None
+            code = _wait(child, timeout_s)
         talk.seek(0)
         return code, talk.read()
+
+
+def _wait(child: subprocess.Popen[bytes], timeout_s: float | None) -> int | None:
+    """The exit code, or None after ``timeout_s``.
+
+    ``Popen.wait(timeout)`` wakes up twenty times a second to look: while the child takes time,
+    that is load from elsewhere.
+    """
+    if timeout_s is None:
+        return child.wait()
+    late = threading.Event()
+    timer = threading.Timer(timeout_s, lambda: (late.set(), child.kill()))
+    timer.daemon = True
+    timer.start()
+    try:
+        code = child.wait()
+    finally:
+        timer.cancel()
+    return None if late.is_set() else code
 
 
 @contextlib.contextmanager

@@ -161,6 +161,17 @@ def test_a_crash_of_the_engine_is_a_failed_record_with_a_reason(
     assert records.load(folder / "tiny--fake--compute.measurement.json") == record
 
 
+def test_a_process_that_takes_too_long_is_stopped_and_its_case_has_failed(
+    cases, folder, tmp_path, monkeypatch
+):
+    (tmp_path / "endless_worker.py").write_text("import time\ntime.sleep(600)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    suite = replace(SUITE, timeout_s=0.2)
+    ((_, record),) = run_cases(cases[:1], suite, folder=folder, worker="endless_worker")
+    assert record.failure.kind == "EngineError"
+    assert "it took too long" in record.failure.message
+
+
 def test_finished_rounds_are_not_done_again(cases, folder, answers):
     first = {case.name: record for case, record in run_cases(cases, SUITE, folder=folder)}
     answers.jobs.clear()
