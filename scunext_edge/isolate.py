@@ -92,7 +92,12 @@ def _wait(child: subprocess.Popen[bytes], timeout_s: float | None) -> int | None
     if timeout_s is None:
         return child.wait()
     late = threading.Event()
-    timer = threading.Timer(timeout_s, lambda: (late.set(), child.kill()))
+
+    def stop() -> None:
+        late.set()
+        child.kill()
+
+    timer = threading.Timer(timeout_s, stop)
     timer.daemon = True
     timer.start()
     try:
