@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scunext_edge import __version__
+from scunext_edge import __version__, cli_data
 from scunext_edge.errors import ScunextEdgeError, require
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(cli_data.app, name="data")
 
 DataOption = Annotated[Path, typer.Option("--data", "-d", help="Folder of images and masks.")]
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")]
@@ -87,6 +88,217 @@ def train(
     )
 
 
+@app.command()
+def bench(
+    models: Annotated[
+        list[str] | None, typer.Argument(help="Names or artifacts; default: the four networks.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", "-d", help="Images and masks; default: drawn ones.")
+    ] = None,
+    out: OutOption = Path("runs/bench"),
+    backend: Annotated[
+        list[str] | None, typer.Option("--backend", "-b", help="Repeatable; default: all.")
+    ] = None,
+    precision: Annotated[
+        list[str] | None, typer.Option("--precision", "-p", help="fp32, fp16, int8; repeatable.")
+    ] = None,
+    suite: Annotated[str, typer.Option(help="default, full, or the path of a TOML file.")] = (
+        "default"
+    ),
+    part: Annotated[str, typer.Option(help="Which part of --data is scored.")] = "test",
+    images: Annotated[int, typer.Option(min=2, help="Without --data: how many are drawn.")] = 48,
+    size: Annotated[
+        int | None, typer.Option(help="Side of the input; default: as trained.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    threads: Annotated[int | None, typer.Option(min=1, help="Instead of the suite's.")] = None,
+    gate: Annotated[
+        list[str] | None, typer.Option(help="METRIC=LARGEST_DROP; repeatable; default dice=0.005.")
+    ] = None,
+    confidence: Annotated[float, typer.Option(help="Of the bound that the gate looks at.")] = 0.95,
+    licence: Annotated[str | None, typer.Option(help="Of the images, for the report.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Export, time, score and gate networks on every engine; write the report. The main job."""
+    from dataclasses import replace
+
+    from scunext_edge.benchmarks.suite import load_suite
+    from scunext_edge.evaluation.gate import DEFAULT_LIMITS
+    from scunext_edge.pipeline import bench as pipeline
+    from scunext_edge.pipeline.forms import OFFERED
+    from scunext_edge.pipeline.settings import DEFAULT_PRECISIONS, Settings
+    from scunext_edge.pipeline.subjects import DEFAULT_MODELS
+    from scunext_edge.progress import progress_bar
+
+    chosen = load_suite(suite)
+    settings = Settings(
+        out=out,
+        suite=chosen if threads is None else replace(chosen, threads=threads),
+        models=tuple(models or DEFAULT_MODELS),
+        backends=tuple(backend or OFFERED),
+        precisions=tuple(precision or DEFAULT_PRECISIONS),
+        data=data,
+        part=part,
+        drawn=images,
+        size=size,
+        device=device,
+        limits=_limits(gate) if gate else DEFAULT_LIMITS,
+        confidence=confidence,
+        licence=licence,
+        command=("scunext-edge", *sys.argv[1:]),
+    )
+    with progress_bar() as advance:
+        outcome = pipeline.bench(settings, advance=advance)
+    print(json.dumps(outcome.content) if as_json else _bench_summary(outcome))
+    raise typer.Exit(0 if outcome.passed else 1)
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder that `bench` wrote.")],
+) -> None:
+    """Write a run's tables and pages again from its records."""
+    from scunext_edge.report.write import write_report
+
+    files = write_report(run)
+    for path in (files.csv, files.markdown, files.html):
+        print(path or files.html_reason)
+
+
+@app.command()
+def evaluate(
+    artifact: Annotated[Path, typer.Argument(help="An artifact's folder.")],
+    data: DataOption,
+    backend: Annotated[str, typer.Option("--backend", "-b", help="An engine; see `doctor`.")],
+    part: Annotated[str, typer.Option(help="Which part of --data.")] = "test",
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    threads: ThreadsOption = 1,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Keep every score here.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score an artifact on an engine: Dice, IoU, precision and recall of every image."""
+    from scunext_edge.artifacts import load
+    from scunext_edge.data.source import Source
+    from scunext_edge.evaluation import evaluate as evaluation
+
+    scores = evaluation.evaluate(
+        load(artifact),
+        backend,
+        Source(folder=str(data), part=part),
+        device=device,
+        threads=threads,
+        record=out,
+    )
+    dice, iou = scores.pooled()
+    found = {name: scores.mean(name) for name in ("dice", "iou", "precision", "recall")}
+    found |= {"dice_pooled": dice, "iou_pooled": iou, "images": len(scores.scores)}
+    print(json.dumps(found) if as_json else _pairs(found))
+
+
+@app.command()
+def predict(
+    images: Annotated[list[Path], typer.Argument(help="Pictures to segment.")],
+    out: OutOption,
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="A network that ships, or an artifact's folder.")
+    ] = "scunext",
+    precision: Annotated[str, typer.Option("--precision", "-p", help="fp32 or int8.")] = "fp32",
+    backend: Annotated[str, typer.Option("--backend", "-b", help="See `doctor`.")] = "onnxruntime",
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    threads: ThreadsOption = 1,
+) -> None:
+    """Segment pictures: a mask, an overlay and a line of JSON each."""
+    from scunext_edge.runtime.predict_files import predict_files
+    from scunext_edge.runtime.predictor import Predictor
+    from scunext_edge.runtime.registry import open_runner
+    from scunext_edge.weights.shipped import deployed
+
+    artifact = deployed(model, backend=backend, precision=precision)
+    runner = open_runner(artifact, backend, device=device, threads=threads)
+    failed = 0
+    for record in predict_files(images, Predictor(runner), out):
+        failed += record["status"] != "ok"
+        print(json.dumps(record), flush=True)
+    runner.close()
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def export(
+    artifact: Annotated[Path, typer.Argument(help="A checkpoint, or an FP32 ONNX artifact.")],
+    to: Annotated[str, typer.Option(help="onnx, openvino or tensorrt.")],
+    out: OutOption,
+    precision: Annotated[str, typer.Option("--precision", "-p", help="fp32, fp16, int8.")] = "fp32",
+    data: Annotated[
+        Path | None, typer.Option("--data", "-d", help="For int8: its calibration part is used.")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Side of the input; default: as trained.")
+    ] = None,
+    quantizer: Annotated[str, typer.Option(help="qdq; or nncf for OpenVINO.")] = "qdq",
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the forms made on the way.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write an artifact in another format or precision, checked against what it came from."""
+    from scunext_edge.artifacts import load
+    from scunext_edge.data.source import calibration_images
+    from scunext_edge.export.export import export as exported
+
+    made = exported(
+        load(artifact),
+        to=to,
+        precision=precision,
+        out=out,
+        size=size,
+        quantizer=quantizer,
+        keep=keep,
+        calibration=calibration_images(data).open() if data and precision == "int8" else None,
+    )
+    for one in made:
+        found = {"artifact": str(one.directory), "id": one.id, **one.card.details.get("parity", {})}
+        print(json.dumps(found) if as_json else _pairs(found))
+
+
+@app.command()
+def profile(
+    model: Annotated[str, typer.Argument(help="A network; give a wrong name to see them all.")],
+    size: Annotated[int, typer.Option(help="Side of the input, in pixels.")] = 256,
+    option: Annotated[list[str] | None, typer.Option(help="Of the network: skip=false.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Count parameters and MACs by two counters, with thop's figure explained; per module."""
+    require("torch", "torch", needed_for="counting parameters and MACs")
+    from dataclasses import asdict
+
+    from scunext_edge.models.complexity import profile as counted
+    from scunext_edge.models.paper import paper_table
+    from scunext_edge.tables import profile_tables
+
+    found = counted(model, size=size, options=_options(option or []))
+    paper = paper_table()
+    if as_json:
+        print(json.dumps({**asdict(found), "paper_table": [asdict(row) for row in paper]}))
+        return
+    profile_tables(found, paper)
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Which engines and extras work here, and why not."""
+    from dataclasses import asdict
+
+    from scunext_edge.benchmarks.environment import machine
+    from scunext_edge.doctor import examine
+    from scunext_edge.tables import doctor_tables
+
+    found = examine()
+    if as_json:
+        print(json.dumps({"machine": machine(), **asdict(found)}))
+        return
+    doctor_tables(found, machine())
+
+
 def main() -> None:
     """Entry point: our own errors become one line and an exit code; bugs crash loudly."""
     try:
@@ -110,3 +322,27 @@ def _options(pairs: list[str]) -> dict[str, Any]:
         except json.JSONDecodeError:
             parsed[name] = value
     return parsed
+
+
+def _limits(pairs: list[str]) -> dict[str, float]:
+    """``dice=0.005`` to ``{"dice": 0.005}``."""
+    limits = {}
+    for name, value in _options(pairs).items():
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            raise typer.BadParameter(f"{value!r} is no number", param_hint="--gate")
+        limits[name] = float(value)
+    return limits
+
+
+def _pairs(values: dict[str, Any]) -> str:
+    """One line a value, numbers to four significant digits."""
+    return "\n".join(
+        f"{name:22} {value:.4g}" if isinstance(value, float) else f"{name:22} {value}"
+        for name, value in values.items()
+    )
+
+
+def _bench_summary(outcome: Any) -> str:
+    """The verdict in words, then where the report is."""
+    page = outcome.files.html or outcome.files.html_reason
+    return f"{outcome.verdict}\n\nreport: {page}\n        {outcome.files.markdown}"

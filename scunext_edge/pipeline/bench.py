@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -25,6 +25,8 @@ from scunext_edge.pipeline.settings import Settings
 from scunext_edge.pipeline.subjects import Subject, resolve
 from scunext_edge.progress import Advance
 from scunext_edge.provenance import tool
+from scunext_edge.report import verdict as verdicts
+from scunext_edge.report.records import read_run
 from scunext_edge.report.write import ReportFiles, write_report
 from scunext_edge.results import Row, to_json
 from scunext_edge.runtime.registry import BackendStatus, statuses
@@ -59,7 +61,8 @@ class Outcome:
     rows: tuple[Row, ...]
     content: Mapping[str, Any]
     files: ReportFiles
-    passed: bool = field(default=True)  # no row failed its gate
+    verdict: str  # in words
+    passed: bool  # no row failed its gate
 
 
 def bench(settings: Settings, *, advance: Advance = lambda what, done, of: None) -> Outcome:
@@ -81,10 +84,12 @@ def bench(settings: Settings, *, advance: Advance = lambda what, done, of: None)
     content = _content(rows, settings, source, dataset, list(counted.values()))
     write_json(settings.out / "results.json", content)
     files = write_report(settings.out)
+    verdict = verdicts.judge(read_run(settings.out))
     return Outcome(
         rows=rows,
         content=content,
         files=files,
+        verdict=" ".join((verdict.headline, *verdict.sentences)),
         passed=all(row.gate != "failed" for row in rows),
     )
 

@@ -104,7 +104,8 @@ def _read_dice(directory: Path, rows: Sequence[Row]) -> dict[str, dict[str, floa
 
 def _record(directory: Path, row: Row, kind: str) -> dict[str, Any] | None:
     """The stored record of a finished row, or None where there is none."""
-    path = directory / "records" / f"{row.key}.{kind}.json"
+    region = f"--{row.latency_ms.region}" if kind == "measurement" and row.latency_ms else ""
+    path = directory / "records" / f"{row.key}{region}.{kind}.json"
     if row.status != "ok" or not path.is_file():
         return None
     record = read_json(path)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from scunext_edge.artifacts import CARD, Artifact, load
+from scunext_edge.errors import ConfigError
 
 Form = Literal["checkpoint", "onnx-fp32", "onnx-int8"]
 FORMS: tuple[Form, ...] = get_args(Form)
@@ -20,3 +21,27 @@ def names() -> tuple[str, ...]:
 def shipped(model: str, form: Form) -> Artifact:
     """One form of a network in :func:`names`, checked against its card."""
     return load(_HERE / model / form)
+
+
+def deployed(model: str, *, backend: str, precision: str) -> Artifact:
+    """The shipped form of ``model`` that an engine loads, or the artifact at that path."""
+    path = Path(model)
+    if model not in names() and (path.exists() or len(path.parts) > 1):
+        return load(path)
+    if model not in names():
+        raise ConfigError(
+            f"no network called {model!r} ships with this package",
+            hint=f"choose one of: {', '.join(names())}, or give an artifact's folder",
+        )
+    forms: dict[tuple[bool, str], Form] = {
+        (True, "fp32"): "checkpoint",
+        (False, "fp32"): "onnx-fp32",
+        (False, "int8"): "onnx-int8",
+    }
+    form = forms.get((backend == "torch", precision))
+    if form is None:
+        raise ConfigError(
+            f"{model} does not ship in {precision} for {backend}",
+            hint="use fp32 or int8 on onnxruntime or openvino, or fp32 on torch",
+        )
+    return shipped(model, form)

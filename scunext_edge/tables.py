@@ -1,0 +1,106 @@
+"""Results as tables on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scunext_edge.data.check import Finding
+    from scunext_edge.doctor import Examination
+    from scunext_edge.models.complexity import Profile
+    from scunext_edge.models.paper import PaperRow
+
+
+def profile_tables(profile: Profile, paper: Sequence[PaperRow]) -> None:
+    """Totals, modules, and the paper's Table 1 beside ours."""
+    thop = profile.thop
+    totals = [
+        ("parameters", f"{profile.params:,}"),
+        ("MACs, conv + linear + matmul, by torch", f"{profile.macs:,}"),
+        ("the same by fvcore", f"{profile.fvcore.macs:,}"),
+        ("they differ by", profile.difference_reason or "nothing"),
+        ("FLOPs (2 x MACs)", f"{profile.flops:,}"),
+        ("thop prints", f"{thop.total:,}"),
+        ("  of it norm layers", f"{thop.norm_ops:,}"),
+        ("  of it transposed convolutions counted again", f"{thop.transposed_overcount:,}"),
+        ("  of it upsampling, pooling, activation modules", f"{_modules(thop):,}"),
+        ("  missed by it", f"{thop.macs_missed:,}"),
+        ("  not explained", f"{thop.remainder:,}"),
+        ("weights in float32", f"{profile.float32_bytes:,} bytes"),
+        ("activation peak, float32, batch 1", f"{profile.activation_peak_bytes:,} bytes"),
+    ]
+    _show(f"{profile.model} at {profile.size} x {profile.size}", ("", ""), totals)
+    rows = [
+        (
+            "  " * (row.depth - 1) + row.name,
+            row.kind,
+            f"{row.params:,}",
+            f"{row.macs:,}",
+            ", ".join("x".join(map(str, shape)) for shape in row.output_shapes),
+        )
+        for row in profile.modules
+    ]
+    _show("per module", ("module", "class", "parameters", "MACs", "output"), rows)
+    table = [
+        (
+            *(row.method, row.model, row.paper_parameters, row.our_parameters),
+            *(row.paper_flops, row.our_flops, f"{row.macs / 1e9:.3f} G", row.explanation),
+        )
+        for row in paper
+    ]
+    titles = ("paper", "ours", "params", "ours", "FLOPs", "ours, thop", "MACs", "why they differ")
+    _show("the paper's Table 1, at 256 x 256", titles, table)
+
+
+def doctor_tables(found: Examination, machine: Mapping[str, Any]) -> None:
+    """Engines, optional packages, networks, the machine."""
+    engines = [
+        (
+            status.name,
+            "works" if status.available else "does not",
+            status.version or "",
+            ", ".join(status.devices),
+            " ".join(filter(None, (status.reason, status.hint and f"-> {status.hint}"))),
+        )
+        for status in found.engines
+    ]
+    _show("engines", ("engine", "", "version", "devices", "why not, and what to do"), engines)
+    extras = [(e.name, e.version or "missing", e.needed_for, e.hint or "") for e in found.extras]
+    _show("optional parts", ("extra", "version", "needed to", "get it by"), extras)
+    networks = ", ".join(found.networks) or "none"
+    pairs = [(key.replace("_", " "), _words(value)) for key, value in machine.items()]
+    _show("this machine", ("", ""), [("networks that ship", networks), *pairs])
+
+
+def finding_table(findings: Sequence[Finding]) -> None:
+    """What is wrong with a data set."""
+    rows = [(finding.kind, ", ".join(finding.ids), finding.message) for finding in findings]
+    _show(f"{len(rows)} findings", ("kind", "images", "what"), rows)
+
+
+def _modules(thop: Any) -> int:
+    return int(thop.upsample_ops + thop.pooling_ops + thop.activation_ops)
+
+
+def _words(value: Any) -> str:
+    if value is None:
+        return "not known"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_words(inner)}" for key, inner in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)
+
+
+def _show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", show_header=any(columns), show_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console().print(table, "")
