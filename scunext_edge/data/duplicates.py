@@ -68,7 +68,7 @@ def near_duplicates_between(
 
 def match_within(ids: Sequence[str], prints: Sequence[Fingerprint]) -> list[Pair]:
     """Near-duplicates among fingerprints, each pair once, its ids in the given order."""
-    return _sorted([(ids[i], ids[j], alike) for i, j, alike in _matches(prints, prints) if i < j])
+    return _sorted([(ids[i], ids[j], alike) for i, j, alike in _matches(prints, prints)])
 
 
 def fingerprint(gray: Gray, *, columns: float = 1.0) -> Fingerprint:

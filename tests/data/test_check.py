@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
+from scunext_edge.data import duplicates
 from scunext_edge.data.check import check, near_duplicates, near_duplicates_between
 from scunext_edge.data.datasets import open_dataset
 from scunext_edge.data.splits import find_split
@@ -126,6 +127,15 @@ def test_a_copy_on_the_other_side_of_the_split_is_told_apart(lesions):
         ("duplicate across split", ("copy", "synthetic_000000")),
         ("near duplicate", ("again", "synthetic_000000")),
     ]
+
+
+def test_pairs_are_found_once_however_the_set_is_cut_into_blocks(lesions, monkeypatch):
+    add_copy(lesions, "copy.png", first(lesions))
+    add_copy(lesions, "z.png", first(lesions))
+    whole = near_duplicates(open_dataset(lesions))
+    assert len(whole) == 3
+    monkeypatch.setattr(duplicates, "_BLOCK", 2)
+    assert near_duplicates(open_dataset(lesions)) == whole
 
 
 def test_many_synthetic_lesions_are_all_different():

@@ -39,6 +39,12 @@ def test_sixteen_bit_gray_is_scaled_not_cut_off(tmp_path, suffix):
     np.testing.assert_array_equal(read_image(path)[:, :, 1], RAMP)
 
 
+def test_sixteen_bits_are_rounded_to_the_nearest_of_eight(tmp_path):
+    deep = np.array([[0, 128, 129, 32_767, 65_406, 65_407, 65_535]], np.uint16)
+    path = save(tmp_path / "deep.png", Image.fromarray(deep))
+    assert read_gray(path).tolist() == [[0, 0, 1, 127, 254, 255, 255]]
+
+
 def test_black_and_white_is_zero_and_255(tmp_path):
     path = save(tmp_path / "bits.png", Image.fromarray(RAMP > 127))
     assert set(np.unique(read_image(path))) == {0, 255}
