@@ -115,7 +115,7 @@ def _matches(
             value = float(alike[row, j])
             i = start + row
             if value > SAME or _detail(prints_a[i].fine, prints_b[j].fine) > DETAIL:
-                yield i, j, min(value, 1.0)
+                yield i, j, round(min(value, 1.0), 6)  # the last bits depend on the block
 
 
 def _detail(a: Gray, b: Gray) -> float:
