@@ -23,7 +23,15 @@ _EXTRAS = {
     "tensorrt": "tensorrt",
     "cuda": "tensorrt",
 }
-_TALKERS = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir", "nncf", "openvino")
+_TALKERS = (
+    "torch.onnx",
+    "torch.__trace",
+    "torch.export",
+    "onnxscript",
+    "onnx_ir",
+    "nncf",
+    "openvino",
+)
 
 
 @contextlib.contextmanager

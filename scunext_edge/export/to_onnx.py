@@ -41,7 +41,7 @@ def to_onnx(
         from scunext_edge.models.checkpoint import load_network
     if precision not in ("fp32", "fp16"):
         raise ConfigError(f"to_onnx writes fp32 and fp16, not {precision!r}")
-    spec = replace(artifact.spec, size=check_size(size or artifact.spec.size))
+    spec = replace(artifact.spec, size=check_size(artifact.spec.size if size is None else size))
     network = load_network(artifact)
     model = trace(network, spec.size)
     if precision == "fp16":

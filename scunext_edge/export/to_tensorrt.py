@@ -103,7 +103,7 @@ def build_engine(onnx_artifact: Artifact, out: Path, *, images: Images | None = 
         plan = build_plan(trt, model, size=size)
     except ExportError as error:
         raise ExportError(
-            f"TensorRT {trt.__version__} builds no {precision} engine for {built_for['gpu']}: {error}",
+            f"TensorRT builds no {precision} engine for {', '.join(built_for.values())}: {error}",
             hint="use fp16 there" if precision == "int8" else None,
         ) from error
     figures = _parity(onnx_artifact, card, plan, images)
