@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -19,6 +18,7 @@ from scunext_edge.export.to_int8 import to_int8
 from scunext_edge.export.to_onnx import to_onnx
 from scunext_edge.export.to_openvino import to_openvino, to_openvino_nncf
 from scunext_edge.export.to_tensorrt import build_engine, to_tensorrt
+from scunext_edge.export.writing import scratch
 
 TARGETS = ("onnx", "openvino", "tensorrt")
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -179,8 +179,8 @@ def _workshop(out: Path, keep: bool) -> Iterator[Path]:
     if keep:
         yield out.parent
         return
-    with tempfile.TemporaryDirectory(prefix="scunext-edge-") as folder:
-        yield Path(folder)
+    with scratch() as folder:
+        yield folder
 
 
 def _engine_at(out: Path) -> Path:

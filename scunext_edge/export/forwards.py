@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scunext_edge.artifacts import Artifact
-from scunext_edge.export.imports import optional_imports
+from scunext_edge.export.imports import optional_imports, translated
 from scunext_edge.export.parity import Forward, Images, Logits
 from scunext_edge.runtime.registry import open_runner
 from scunext_edge.runtime.runner import infer
@@ -49,10 +49,12 @@ def onnx_forward(model: bytes, *, as_written: bool = False) -> Forward:
     options.log_severity_level = 3
     if as_written:
         options.add_session_config_entry("session.disable_quant_qdq", "1")
-    session = ort.InferenceSession(model, options, ["CPUExecutionProvider"])
+    with translated("loading the ONNX file"):
+        session = ort.InferenceSession(model, options, ["CPUExecutionProvider"])
 
     def forward(images: Images) -> Logits:
-        logits: Logits = session.run(["logits"], {"image": images})[0]
+        with translated("running the ONNX file"):
+            logits: Logits = session.run(["logits"], {"image": images})[0]
         return logits
 
     return forward
@@ -66,10 +68,12 @@ def openvino_forward(model: Any) -> Forward:
     # By default the CPU device computes in bf16 or f16 where it can.
     settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
     source = str(model) if isinstance(model, Path) else model
-    compiled = ov.Core().compile_model(source, "CPU", settings)
+    with translated("compiling the OpenVINO file"):
+        compiled = ov.Core().compile_model(source, "CPU", settings)
 
     def forward(images: Images) -> Logits:
-        return np.array(compiled({"image": images})["logits"])
+        with translated("running the OpenVINO file"):
+            return np.array(compiled({"image": images})["logits"])
 
     return forward
 

@@ -8,7 +8,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 
-from scunext_edge.errors import missing_extra
+from scunext_edge.errors import ExportError, ScunextEdgeError, missing_extra
 
 # import name -> the extra of ours that brings it
 _EXTRAS = {
@@ -44,6 +44,18 @@ def optional_imports(needed_for: str) -> Iterator[None]:
         if package not in _EXTRAS:
             raise
         raise missing_extra(package, _EXTRAS[package], needed_for=needed_for) from error
+
+
+@contextlib.contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Around work of an exporting package: what it raises becomes ``ExportError``."""
+    try:
+        yield
+    except ScunextEdgeError:
+        raise
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise ExportError(f"{doing} failed: {lines[0]}") from error
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 from scunext_edge.artifacts import Artifact
 from scunext_edge.export import graph, parity
 from scunext_edge.export.forwards import onnx_forward
-from scunext_edge.export.imports import optional_imports, silenced
+from scunext_edge.export.imports import optional_imports, silenced, translated
 from scunext_edge.export.parity import Images
 from scunext_edge.export.writing import MODEL, inherited, require, write
 
@@ -34,7 +34,7 @@ def to_half(model: bytes) -> bytes:
 
     No operator is left out: a strongly typed build refuses a graph that mixes types.
     """
-    with silenced(), optional_imports("export to FP16"):
+    with silenced(), translated("export to FP16"), optional_imports("export to FP16"):
         import onnx
         from onnxruntime.transformers.float16 import convert_float_to_float16
 

@@ -8,7 +8,6 @@ Runtime slower, and wrong where scales are float16.
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -19,10 +18,10 @@ from scunext_edge.errors import ConfigError
 from scunext_edge.export import graph, parity
 from scunext_edge.export.calibration import calibration_inputs, described
 from scunext_edge.export.forwards import onnx_forward
-from scunext_edge.export.imports import optional_imports, silenced
+from scunext_edge.export.imports import optional_imports, silenced, translated
 from scunext_edge.export.parity import Images
 from scunext_edge.export.to_fp16 import to_half
-from scunext_edge.export.writing import MODEL, inherited, require, write
+from scunext_edge.export.writing import MODEL, inherited, require, scratch, write
 
 Method = Literal["minmax", "percentile", "entropy"]
 
@@ -85,8 +84,8 @@ def quantize(model: bytes, calibration: Dataset, *, size: int, method: Method) -
         "entropy": ort.CalibrationMethod.Entropy,
     }
     ops = list(graph.QUANTIZED)
-    with silenced(), tempfile.TemporaryDirectory(prefix="scunext-edge-") as folder:
-        path = Path(folder, MODEL)
+    with scratch() as folder, silenced(), translated("quantization"):
+        path = folder / MODEL
         ort.quantize_static(
             original,
             path,

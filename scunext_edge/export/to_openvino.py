@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from scunext_edge.artifacts import Artifact
 from scunext_edge.data.datasets import Dataset
-from scunext_edge.errors import ConfigError, ExportError
+from scunext_edge.errors import ConfigError
 from scunext_edge.export import graph, parity
 from scunext_edge.export.calibration import calibration_inputs, described
 from scunext_edge.export.forwards import onnx_forward, openvino_forward
-from scunext_edge.export.imports import optional_imports, silenced
+from scunext_edge.export.imports import optional_imports, silenced, translated
 from scunext_edge.export.parity import Images
-from scunext_edge.export.writing import inherited, require, write
+from scunext_edge.export.writing import inherited, require, scratch, write
 from scunext_edge.spec import Precision
 
 _ONNX_PRECISION: dict[str, Precision] = {"fp32": "fp32", "fp16": "fp32", "int8": "int8"}
@@ -67,7 +66,7 @@ def to_openvino_nncf(
     model = _read(onnx_artifact)
     data = nncf.Dataset(list(calibration_inputs(calibration, onnx_artifact.spec.size)))
     attention = _attention(onnx_artifact)
-    with silenced():
+    with silenced(), translated("quantization by NNCF"):
         quantized = nncf.quantize(
             model,
             data,
@@ -99,10 +98,8 @@ def _read(onnx_artifact: Artifact) -> Any:
     """From bytes, since OpenVINO notes the path of a file that it converts."""
     with silenced(), optional_imports("export to OpenVINO"):
         import openvino as ov
-    try:
+    with translated("reading the ONNX file with OpenVINO"):
         return ov.Core().read_model(onnx_artifact.file(".onnx").read_bytes())
-    except RuntimeError as error:
-        raise ExportError(f"OpenVINO does not take {onnx_artifact.directory}: {error}") from error
 
 
 def _write(
@@ -117,9 +114,9 @@ def _write(
 ) -> Artifact:
     import openvino as ov
 
-    with tempfile.TemporaryDirectory(prefix="scunext-edge-") as folder:
-        path = Path(folder, "model.xml")
-        with silenced():
+    with scratch() as folder:
+        path = folder / "model.xml"
+        with silenced(), translated("writing the OpenVINO file"):
             _forget_origin(model)
             ov.save_model(model, path, compress_to_fp16=precision == "fp16")
         figures = parity.compare(
@@ -128,7 +125,7 @@ def _write(
             parity.default_images(parent.spec.size) if images is None else images,
             of=(f"onnx {parent.id}", f"openvino {precision}"),
         )
-        files = {name: Path(folder, name).read_bytes() for name in ("model.xml", "model.bin")}
+        files = {name: (folder / name).read_bytes() for name in ("model.xml", "model.bin")}
     details = {
         **inherited(parent),
         **extra,

@@ -8,7 +8,6 @@ TensorRT 10.3 to 11 have in common; the FP16 and INT8 builder flags and calibrat
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from scunext_edge.export import parity
 from scunext_edge.export.forwards import onnx_forward, runner_forward
 from scunext_edge.export.imports import optional_imports
 from scunext_edge.export.parity import Images
-from scunext_edge.export.writing import MODEL, inherited, write
+from scunext_edge.export.writing import MODEL, inherited, scratch, write
 
 ENGINE = "model.engine"
 RECIPE = "recipe.json"
@@ -176,8 +175,8 @@ def _require_typed(artifact: Artifact) -> None:
 def _parity(parent: Artifact, card: Card, plan: bytes, images: Images | None) -> parity.Parity:
     """Of the engine against its ONNX, run as its users run it."""
     model = parent.file(".onnx").read_bytes()
-    with tempfile.TemporaryDirectory(prefix="scunext-edge-") as folder:
-        candidate = write(Path(folder, "engine"), card, {ENGINE: plan})
+    with scratch() as folder:
+        candidate = write(folder / "engine", card, {ENGINE: plan})
         try:
             with runner_forward(candidate, "tensorrt", device="cuda") as forward:
                 return parity.compare(

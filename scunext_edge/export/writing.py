@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from scunext_edge import artifacts
 from scunext_edge.artifacts import Artifact, Card, new_artifact
 from scunext_edge.errors import ConfigError
+from scunext_edge.storage import storage_errors
 
 MODEL = "model.onnx"
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder for what packages can only write to files, gone at the end of the block."""
+    with contextlib.ExitStack() as stack:
+        with storage_errors(Path(tempfile.gettempdir())):
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="scunext-edge-"))
+        yield Path(folder)
 
 
 def write(out: Path, card: Card, files: Mapping[str, bytes]) -> Artifact:
