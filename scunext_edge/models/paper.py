@@ -69,6 +69,19 @@ def printed(model: str) -> tuple[str | None, str | None]:
     return f"{row.parameters:.2f} {row.unit}", f"{row.flops_g:.2f} GFLOPs"
 
 
+def explained(ours: Profile) -> str | None:
+    """Why our figures at 256 x 256 are, or are not, those that the paper prints."""
+    if ours.model == "unet":
+        return _not_reproducible(_UNET, ours)
+    if ours.model == "resunetpp":
+        return _not_reproducible(_RESUNETPP, ours)
+    if ours.model == "unext":
+        return _unext_reason(ours)
+    if ours.model == "scunext":
+        return _scunext_reason(ours, profile("unext", size=SIZE))
+    return None
+
+
 def _row(printed: _Printed, ours: Profile, explanation: str) -> PaperRow:
     paper_parameters = f"{printed.parameters:.2f} {printed.unit}"
     paper_flops = f"{printed.flops_g:.2f} GFLOPs"

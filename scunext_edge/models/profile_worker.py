@@ -15,11 +15,14 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     """Profile ``model`` with ``options`` at ``size``, with what the paper prints of it."""
     require("torch", "torch", needed_for="counting parameters and MACs")
     from scunext_edge.models.complexity import profile
-    from scunext_edge.models.paper import SIZE, printed
+    from scunext_edge.models.paper import SIZE, explained, printed
 
-    counted = asdict(profile(job["model"], size=job["size"], options=job["options"]))
-    params, flops = printed(job["model"]) if job["size"] == SIZE else (None, None)
-    return {**counted, "paper": {"paper_params": params, "paper_flops": flops}}
+    counted = profile(job["model"], size=job["size"], options=job["options"])
+    if job["size"] != SIZE or job["options"] not in ({}, {"skip": True, "fuse": True}):
+        return {**asdict(counted), "paper": {}}
+    params, flops = printed(job["model"])
+    beside = {"paper_params": params, "paper_flops": flops, "note": explained(counted)}
+    return {**asdict(counted), "paper": beside}
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ class Complexity:
     macs_thop: int | None = None
     paper_params: str | None = None
     paper_flops: str | None = None
-    note: str | None = None
+    note: str | None = None  # why the paper's figures differ, or why ours are missing
+    counters_differ: str | None = None  # how and why fvcore and torch disagree; null: they agree
 
     @property
     def macs(self) -> int | None:
@@ -69,7 +70,7 @@ def _complexity(subject: Subject, records: Path) -> Complexity:
         macs_fvcore=counted["fvcore"]["macs"],
         macs_torch=counted["torch"]["macs"],
         macs_thop=counted["thop"]["total"],
-        note=counted["difference_reason"],
+        counters_differ=counted["difference_reason"],
         **counted["paper"],
     )
     write_json(path, {**key, "complexity": complexity.to_json()})
