@@ -32,7 +32,8 @@ def test_scratch_is_gone_afterwards_even_after_an_error():
             seen.append(folder)
             raise KeyError
 
-    pytest.raises(KeyError, fail_inside)
+    with pytest.raises(KeyError):
+        fail_inside()
     assert not seen[0].exists()
 
 
