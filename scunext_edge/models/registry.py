@@ -39,8 +39,20 @@ def build(name: str, **options: Any) -> nn.Module:
     ``skip`` and ``fuse`` of ``scunext``.
     """
     catalogue.check_known(name)
-    builder: Builder = _OURS[name] if name in _OURS else catalogue.foreign()[name].load()
+    builder = _OURS[name] if name in _OURS else _foreign(name)
     try:
         return builder(**options)
     except TypeError as error:
         raise ConfigError(f"{name} cannot be built with {options}: {error}") from error
+
+
+def _foreign(name: str) -> Builder:
+    point = catalogue.foreign()[name]
+    try:
+        builder: Builder = point.load()
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(
+            f"the network {name} of another package cannot be imported: {error}",
+            hint=f"repair or remove the package with the entry point {point.value}",
+        ) from error
+    return builder

@@ -59,6 +59,9 @@ class SCUNeXt(nn.Module):
 
     def __init__(self, *, skip: bool = True, fuse: bool = True) -> None:
         super().__init__()
+        for name, value in (("skip", skip), ("fuse", fuse)):
+            if not isinstance(value, bool):  # the text "False" would count as true
+                raise TypeError(f"{name} is true or false, not {value!r}")
         c1, c2, c3, c4, c5 = SMALL
         self.encoder = Encoder(SMALL)
         self.up4 = DecoderStep(c5, c4)
