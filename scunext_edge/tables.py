@@ -61,13 +61,16 @@ def doctor_tables(found: Examination, machine: Mapping[str, Any]) -> None:
             "works" if status.available else "does not",
             status.version or "",
             ", ".join(status.devices),
-            " ".join(filter(None, (status.reason, status.hint and f"-> {status.hint}"))),
+            status.reason or "",
         )
         for status in found.engines
     ]
-    _show("engines", ("engine", "", "version", "devices", "why not, and what to do"), engines)
-    extras = [(e.name, e.version or "missing", e.needed_for, e.hint or "") for e in found.extras]
-    _show("optional parts", ("extra", "version", "needed to", "get it by"), extras)
+    _show("engines", ("engine", "", "version", "devices", "why not"), engines)
+    extras = [(extra.name, extra.version or "missing", extra.needed_for) for extra in found.extras]
+    _show("optional parts", ("extra", "version", "needed to"), extras)
+    # not in the tables: a command that is folded there cannot be copied
+    hints = [status.hint for status in found.engines] + [extra.hint for extra in found.extras]
+    _say([f"to get it: {hint}" for hint in dict.fromkeys(hints) if hint])
     networks = ", ".join(found.networks) or "none"
     pairs = [(key.replace("_", " "), _words(value)) for key, value in machine.items()]
     _show("this machine", ("", ""), [("networks that ship", networks), *pairs])
@@ -91,6 +94,13 @@ def _words(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(map(str, value)) or "none"
     return str(value)
+
+
+def _say(lines: Sequence[str]) -> None:
+    from rich.console import Console
+
+    for line in (*lines, ""):
+        Console(soft_wrap=True).print(line, markup=False, highlight=False)
 
 
 def _show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

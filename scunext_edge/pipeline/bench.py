@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
@@ -89,7 +89,7 @@ def bench(settings: Settings, *, advance: Advance = lambda what, done, of: None)
         rows=rows,
         content=content,
         files=files,
-        verdict=" ".join((verdict.headline, *verdict.sentences)),
+        verdict="\n".join((verdict.headline + ".", *verdict.sentences)),
         passed=all(row.gate != "failed" for row in rows),
     )
 
@@ -100,9 +100,7 @@ def _plan(
     """A row for everything that was asked for and exists; those that cannot run say why."""
     entries = []
     for backend in settings.backends:
-        for precision, quantizer in OFFERED[backend]:
-            if precision not in settings.precisions and backend != "tensorrt":
-                continue
+        for device, precision, quantizer in _offered(backend, settings):
             if quantizer == "nncf" and not subject.trained:
                 continue  # another quantizer is a question of accuracy
             row = Row(
@@ -110,7 +108,7 @@ def _plan(
                 backend=backend,
                 precision=precision,
                 quantizer=quantizer,
-                device=settings.device,
+                device=device,
                 threads=settings.suite.threads,
                 input_size=subject.size,
                 status="ok",
@@ -121,6 +119,17 @@ def _plan(
                 entry.fail(BackendMissing(status.reason or "not available", hint=status.hint))
             entries.append(entry)
     return entries
+
+
+def _offered(backend: str, settings: Settings) -> Iterator[tuple[str, str, str | None]]:
+    """Device, precision and quantizer of every row that an engine is asked for."""
+    device = settings.device
+    graphs = ("cuda-graph",) if (backend, device) == ("torch", "cuda") else ()
+    for precision, quantizer in OFFERED[backend]:
+        if precision == "fp16" and backend == "torch" and device == "cpu":
+            continue  # torch has no half convolutions there
+        if precision in settings.precisions or backend == "tensorrt":
+            yield from ((each, precision, quantizer) for each in (device, *graphs))
 
 
 def _export(entries: list[Entry], settings: Settings, advance: Advance) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import shutil
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scunext_edge import isolate
-from scunext_edge.artifacts import CARD, Artifact, load
+from scunext_edge.artifacts import CARD, Artifact, load, new_artifact
 from scunext_edge.data.source import Source
 from scunext_edge.errors import ArtifactError, BackendUnavailable, ScunextEdgeError
 from scunext_edge.export.worker import WORKER
@@ -14,7 +15,7 @@ from scunext_edge.pipeline.subjects import Subject
 
 # What can be made for an engine, as (precision, quantizer); the order is that of the rows.
 OFFERED: dict[str, tuple[tuple[str, str | None], ...]] = {
-    "torch": (("fp32", None),),
+    "torch": (("fp32", None), ("fp16", None)),
     "onnxruntime": (("fp32", None), ("fp16", None), ("int8", "qdq")),
     "openvino": (("fp32", None), ("fp16", None), ("int8", "qdq"), ("int8", "nncf")),
     "tensorrt": (("fp16", None), ("int8", "qdq")),
@@ -33,7 +34,7 @@ class Forms:
     def get(self, backend: str, precision: str, quantizer: str | None) -> Artifact:
         """The artifact that ``backend`` loads for this row; raises what making it raised."""
         if backend == "torch":
-            return self._checkpoint()
+            return self._checkpoint() if precision == "fp32" else self._half_checkpoint()
         if backend == "onnxruntime":
             return self._onnx(precision)
         if backend == "openvino":
@@ -49,6 +50,14 @@ class Forms:
                 hint="give the checkpoint instead, and the ONNX is made from it",
             )
         return self._make("checkpoint", parent=None)
+
+    def _half_checkpoint(self) -> Artifact:
+        """The same weights with a card that asks for half precision: autocast does the rest."""
+        whole, path = self._checkpoint(), self._path("checkpoint-fp16")
+        with new_artifact(path, replace(whole.card, precision="fp16", parent=whole.id)) as folder:
+            for name in whole.digests:
+                shutil.copyfile(whole.directory / name, folder / name)
+        return load(path)
 
     def _onnx(self, precision: str) -> Artifact:
         if precision == "int8":
