@@ -1,0 +1,275 @@
+"""Numbers in the documents: written from stored records, so that none is typed by hand.
+
+``python docs/fill.py`` renders every block of the form ::
+
+    <!-- from: RECORD as VIEW -->
+    ...
+    <!-- end -->
+
+in README.md and docs/ from its record; ``python docs/fill.py --check`` changes nothing, and ends
+with 1 if a block says anything else than its record. RECORD is a path from the root of the
+repository, in which ``*`` may stand for any name; VIEW is a key of ``VIEWS``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from scunext_edge import cli
+from scunext_edge.report import numbers, verdict
+from scunext_edge.report.naming import precision_name
+from scunext_edge.report.records import read_run
+from scunext_edge.report.write import ReportFiles
+from scunext_edge.results import Row, rows_from_json
+
+ROOT = Path(__file__).resolve().parent.parent
+WIDTH = 100  # columns of a terminal
+_BLOCK = re.compile(
+    r"<!-- from: (?P<record>\S+) as (?P<view>[\w-]+)(?:, first (?P<lines>\d+) lines)? -->\n"
+    r"(?P<body>.*?)"
+    r"<!-- end -->",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A part of a document that is made from records."""
+
+    record: str  # as the document names it
+    view: str
+    lines: int | None  # of a transcript: how many are shown
+    body: str
+
+    def render(self, root: Path) -> str:
+        """What the block has to say; without a record, that there is none."""
+        paths = sorted(root.glob(self.record))
+        if not paths:
+            return f"*No record yet: `{self.record}`.*\n"
+        return VIEWS[self.view](paths, self.lines) + "\n"
+
+
+def documents(root: Path) -> list[Path]:
+    """Every document that may hold blocks."""
+    return [root / "README.md", *sorted((root / "docs").glob("*.md"))]
+
+
+def blocks(text: str) -> Iterator[Block]:
+    """The blocks of a document, in order."""
+    for match in _BLOCK.finditer(text):
+        yield _block(match)
+
+
+def filled(text: str, root: Path) -> str:
+    """The document with every block rendered anew."""
+
+    def replace(match: re.Match[str]) -> str:
+        head = match.group(0).partition("\n")[0]
+        return f"{head}\n{_block(match).render(root)}<!-- end -->"
+
+    return _BLOCK.sub(replace, text)
+
+
+def _block(match: re.Match[str]) -> Block:
+    lines = match["lines"]
+    return Block(
+        record=match["record"],
+        view=match["view"],
+        lines=int(lines) if lines else None,
+        body=match["body"],
+    )
+
+
+def _results(paths: Sequence[Path], _: int | None) -> str:
+    """The rows of a benchmark that were scored, under a line that says how."""
+    content = _json(paths)
+    rows = [row for row in rows_from_json(content) if row.gate is not None]
+    data, gate = content["data"], content["gate"]
+    latency = next(row.latency_ms for row in rows if row.latency_ms)
+    limits = " and ".join(
+        f"`{name}` by at most {limit:g}" for name, limit in gate["limits"].items()
+    )
+    head = (
+        f"{data['images']} images of {data['name']} ({data['split']}), on "
+        f"{content['environment']['cpu_model']} with {_counted(rows[0].threads, 'thread')}. "
+        f"Latency: {latency.region}, ms per image, median ± MAD of {latency.processes} processes. "
+        f"Drop: mean Dice of the reference minus that of the row, paired per image; the gate lets "
+        f"a row pass that is shown to lose {limits} with {100 * gate['confidence']:g} % "
+        f"confidence."
+    )
+    titles = ("network", "engine", "precision", "ran", "latency", "Dice", "drop")
+    titles += ("upper bound", "gate", "size", "doubts")
+    return textwrap.fill(head, WIDTH) + "\n\n" + _table(titles, [_result(row) for row in rows])
+
+
+def _result(row: Row) -> tuple[str, ...]:
+    latency = row.latency_ms
+    return (
+        f"`{row.model}`",
+        row.backend if row.device == "cpu" else f"{row.backend} ({row.device})",
+        precision_name(row),
+        (row.precision_ran or "not known").upper(),
+        numbers.with_spread(latency.median, latency.mad) if latency else "",
+        _number(row.dice, numbers.score),
+        _number(row.dice_drop, numbers.drop),
+        _number(row.dice_drop_upper, numbers.drop),
+        row.gate or "",
+        _number(row.size_bytes, numbers.size),
+        str(len(row.doubts)),
+    )
+
+
+def _verdict(paths: Sequence[Path], _: int | None) -> str:
+    """What ``bench`` printed, after the command that it was called by."""
+    run = read_run(paths[0].parent)
+    found, out = verdict.judge(run), _out(_json(paths)["command"])
+    files = ReportFiles(
+        csv=out / "results.csv", markdown=out / "report.md", html=out / "report.html"
+    )
+    said = " ".join((found.headline, *found.sentences))
+    summary = cli._bench_summary(SimpleNamespace(verdict=said, files=files))
+    return _console(f"$ {run.command}\n{summary}")
+
+
+def _out(words: Sequence[str]) -> Path:
+    """The folder that a command line names."""
+    named = [value for option, value in pairwise(words) if option in ("--out", "-o")]
+    return Path(named[-1]) if named else Path("runs/bench")
+
+
+def _shipped(paths: Sequence[Path], _: int | None) -> str:
+    """The networks that ship, form by form, with the scores on their cards."""
+    cards = [(path, json.loads(path.read_text(encoding="utf-8"))) for path in paths]
+    tested = {
+        name: scores["images"]
+        for _, card in cards
+        for name, scores in card["details"]["evaluation"].items()
+    }
+    titles = ["network", "form", "parameters", "size"]
+    for name, images in tested.items():
+        titles += [f"Dice, {name} ({images} images)", "IoU", "drop of Dice (at most)"]
+    return _table(titles, [_form(path, card, list(tested)) for path, card in cards])
+
+
+def _form(path: Path, card: dict[str, Any], tested: Sequence[str]) -> list[str]:
+    details = card["details"]
+    size = sum((path.parent / name).stat().st_size for name in card["digests"])
+    row = [f"`{card['model']}`", f"{card['format']} {card['precision'].upper()}"]
+    row += [numbers.count(details["complexity"]["params"]), numbers.size(size)]
+    for name in tested:
+        row += _scores(details["evaluation"][name])
+    return row
+
+
+def _scores(found: dict[str, Any]) -> list[str]:
+    drop = ""
+    if "dice_drop" in found:
+        drop = f"{numbers.drop(found['dice_drop'])} ({numbers.drop(found['dice_drop_upper'])})"
+    return [numbers.score(found["dice"]), numbers.score(found["iou"]), drop]
+
+
+def _trained(paths: Sequence[Path], _: int | None) -> str:
+    """What ``train`` printed when it had made a checkpoint that ships."""
+    card = _json(paths)
+    training, name = card["details"]["training"], card["model"]
+    data = training["data"]
+    away = f" --away-from data/{data['kept_away_from']}" if data.get("kept_away_from") else ""
+    return _console(
+        f"$ scunext-edge train {name} --data data/{data['name']} --out runs/{name}{away}\n"
+        f"runs/{name}/best: epoch {training['epoch']}, validation Dice "
+        f"{training['val_dice']:.4f}, IoU {training['val_iou']:.4f}"
+    )
+
+
+def _rows(paths: Sequence[Path], _: int | None) -> str:
+    """A record whose ``rows`` are flat: as it is, a key a column."""
+    rows = _json(paths)["rows"]
+    titles = list(dict.fromkeys(key for row in rows for key in row))
+    return _table(
+        [title.replace("_", " ") for title in titles],
+        [[_plain(row.get(title)) for title in titles] for row in rows],
+    )
+
+
+def _transcript(paths: Sequence[Path], lines: int | None) -> str:
+    """What a command printed, as ``docs/record.py`` stored it."""
+    text = paths[0].read_text(encoding="utf-8").rstrip("\n").split("\n")
+    shown = text if lines is None or lines >= len(text) else [*text[:lines], "..."]
+    return _console("\n".join(shown))
+
+
+VIEWS: dict[str, Callable[[Sequence[Path], int | None], str]] = {
+    "results": _results,
+    "verdict": _verdict,
+    "shipped": _shipped,
+    "trained": _trained,
+    "rows": _rows,
+    "transcript": _transcript,
+}
+
+
+def _json(paths: Sequence[Path]) -> dict[str, Any]:
+    (path,) = paths
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _console(text: str) -> str:
+    """A terminal of ``WIDTH`` columns, which breaks what is longer."""
+    wrapped = (
+        textwrap.fill(line, WIDTH, drop_whitespace=False, break_on_hyphens=False)
+        if len(line) > WIDTH
+        else line
+        for line in text.split("\n")
+    )
+    broken = "\n".join(line.rstrip() for whole in wrapped for line in whole.split("\n"))
+    return f"```console\n{broken}\n```"
+
+
+def _number(value: float | None, form: Callable[[float], str]) -> str:
+    return "" if value is None else form(value)
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write, or with ``--check`` only compare; 1 where something differed from its record."""
+    check, differing = "--check" in arguments, []
+    for document in documents(ROOT):
+        text = document.read_text(encoding="utf-8")
+        wanted = filled(text, ROOT)
+        if wanted == text:
+            continue
+        differing.append(document)
+        if not check:
+            document.write_text(wanted, encoding="utf-8")
+    for document in differing:
+        verb = "differs from its records" if check else "written"
+        sys.stdout.write(f"{document.relative_to(ROOT)}: {verb}\n")
+    return 1 if check and differing else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

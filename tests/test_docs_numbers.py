@@ -1,0 +1,93 @@
+"""Numbers and outputs in the documents say what the stored records say."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _load_fill():
+    spec = importlib.util.spec_from_file_location("docs_fill", ROOT / "docs" / "fill.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up there
+    spec.loader.exec_module(module)
+    return module
+
+
+fill = _load_fill()
+BLOCKS = [
+    pytest.param(block, id=f"{path.name}-{block.view}-{Path(block.record).stem}")
+    for path in fill.documents(ROOT)
+    if path.is_file()
+    for block in fill.blocks(path.read_text(encoding="utf-8"))
+]
+RECORD = {"schema": 1, "rows": [{"model": "unext", "images_per_s": 41.26, "note": None}]}
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "record.json").write_text(json.dumps(RECORD), encoding="utf-8")
+    return tmp_path
+
+
+def test_the_documents_hold_blocks():
+    assert BLOCKS
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_block_says_what_its_record_says(block):
+    wanted = block.render(ROOT)
+    assert block.body == wanted, "run: python docs/fill.py"
+    if not list(ROOT.glob(block.record)):
+        pytest.skip(f"there is no record yet: {block.record}")
+
+
+def test_every_begun_block_is_a_block():
+    for path in fill.documents(ROOT):
+        text = path.read_text(encoding="utf-8")
+        assert text.count("<!-- from: ") == len(list(fill.blocks(text))), path.name
+
+
+def test_a_block_is_filled_from_its_record_and_the_text_around_it_stays(root):
+    text = "before\n<!-- from: record.json as rows -->\nold 17\n<!-- end -->\nafter\n"
+    assert fill.filled(text, root) == (
+        "before\n<!-- from: record.json as rows -->\n"
+        "| model | images per s | note |\n| --- | --- | --- |\n| unext | 41.3 |  |\n"
+        "<!-- end -->\nafter\n"
+    )
+
+
+def test_filling_twice_changes_nothing(root):
+    once = fill.filled("<!-- from: record.json as rows -->\n<!-- end -->", root)
+    assert fill.filled(once, root) == once
+
+
+def test_a_record_that_went_away_leaves_no_number_behind(root):
+    text = "<!-- from: record.json as rows -->\n<!-- end -->"
+    with_numbers = fill.filled(text, root)
+    (root / "record.json").unlink()
+    assert "41.3" not in fill.filled(with_numbers, root)
+
+
+def test_a_transcript_is_cut_where_the_document_says(root):
+    (root / "said.txt").write_text("$ one\ntwo\nthree\nfour\n", encoding="utf-8")
+    text = "<!-- from: said.txt as transcript, first 2 lines -->\n<!-- end -->"
+    assert "```console\n$ one\ntwo\n...\n```" in fill.filled(text, root)
+
+
+def test_check_fails_on_a_number_that_was_typed(root, monkeypatch, capsys):
+    readme = root / "README.md"
+    readme.write_text("<!-- from: record.json as rows -->\n<!-- end -->\n", encoding="utf-8")
+    monkeypatch.setattr(fill, "ROOT", root)
+    assert fill.main([]) == 0
+    assert fill.main(["--check"]) == 0
+    readme.write_text(readme.read_text(encoding="utf-8").replace("41.3", "52.8"), encoding="utf-8")
+    assert fill.main(["--check"]) == 1
+    assert "52.8" in readme.read_text(encoding="utf-8")
+    assert "README.md: differs from its records" in capsys.readouterr().out
