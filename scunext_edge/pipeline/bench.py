@@ -14,7 +14,13 @@ from scunext_edge.benchmarks.measure import harness_cost_ns
 from scunext_edge.benchmarks.schedule import Case, Step, run_cases
 from scunext_edge.data.datasets import Dataset
 from scunext_edge.data.source import Source, calibration_images, test_images
-from scunext_edge.errors import BackendMissing, BackendUnavailable, ScunextEdgeError
+from scunext_edge.errors import (
+    BackendError,
+    BackendMissing,
+    BackendUnavailable,
+    MeasurementError,
+    ScunextEdgeError,
+)
 from scunext_edge.evaluation.evaluate import evaluate
 from scunext_edge.evaluation.gate import Verdict, judge
 from scunext_edge.evaluation.records import Evaluation
@@ -64,6 +70,16 @@ class Outcome:
     verdict: str  # in words
     passed: bool  # no row failed its gate
 
+    @property
+    def exit_code(self) -> int:
+        """1 if a gate said no; if not a single row ran, that of the reason; else 0."""
+        if not self.passed:
+            return 1
+        statuses = {row.status for row in self.rows}
+        if "ok" in statuses:
+            return 0
+        return MeasurementError.exit_code if "failed" in statuses else BackendError.exit_code
+
 
 def bench(settings: Settings, *, advance: Advance = lambda what, done, of: None) -> Outcome:
     """Do the whole job in ``settings.out``; what is finished there already is not done again."""
@@ -77,12 +93,12 @@ def bench(settings: Settings, *, advance: Advance = lambda what, done, of: None)
     _export(entries, settings, advance)
     counted = complexities(subjects, settings.out / "records", advance)
     _measure(entries, settings, engines, advance)
-    _evaluate(entries, settings, source, dataset, advance)
+    _evaluate(entries, settings, engines, source, dataset, advance)
     _gate(entries, settings)
-    choose_pictures(entries, source, dataset, settings.out / "pictures", settings.device)
     rows = tuple(_finished(entry, counted[entry.subject.label]) for entry in entries)
     content = _content(rows, settings, source, dataset, list(counted.values()))
     write_json(settings.out / "results.json", content)
+    choose_pictures(entries, source, dataset, settings.out / "pictures", settings.device)
     files = write_report(settings.out)
     verdict = verdicts.judge(read_run(settings.out))
     return Outcome(
@@ -179,7 +195,7 @@ def _measure(
     ]
 
     def on_progress(step: Step) -> None:
-        advance("processes timed", step.done, step.total)
+        advance("processes timed", step.done + 1, step.total)
 
     for case, record in run_cases(
         cases, settings.suite, folder=settings.out / "records", on_progress=on_progress
@@ -193,11 +209,15 @@ def _measure(
                 status=failure.status,
                 reason=failure.message + (f" ({failure.hint})" if failure.hint else ""),
             )
-    advance("processes timed", 1, 1)
 
 
 def _evaluate(
-    entries: list[Entry], settings: Settings, source: Source, dataset: Dataset, advance: Advance
+    entries: list[Entry],
+    settings: Settings,
+    engines: Mapping[str, BackendStatus],
+    source: Source,
+    dataset: Dataset,
+    advance: Advance,
 ) -> None:
     scored = [
         entry
@@ -216,6 +236,7 @@ def _evaluate(
                 threads=entry.row.threads,
                 record=settings.out / "records" / f"{entry.row.key}.evaluation.json",
                 dataset=dataset,
+                backend_version=engines[entry.row.backend].version,
             )
         except ScunextEdgeError as error:
             entry.fail(error)
@@ -223,18 +244,18 @@ def _evaluate(
 
 
 def _gate(entries: list[Entry], settings: Settings) -> None:
-    """Each network's first FP32 row is the reference for its others."""
+    """Each network's first FP32 row is the reference for its others, wherever they stand."""
     references: dict[str, Evaluation] = {}
     for entry in entries:
-        if entry.evaluation is None:
-            continue
         label = entry.subject.label
-        if label not in references and entry.row.precision == "fp32":
+        if entry.evaluation and label not in references and entry.row.precision == "fp32":
             references[label] = entry.evaluation
             entry.is_reference = True
-        elif label in references:
+    for entry in entries:
+        reference = references.get(entry.subject.label)
+        if entry.evaluation and reference and not entry.is_reference:
             entry.verdict = judge(
-                references[label],
+                reference,
                 entry.evaluation,
                 limits=settings.limits,
                 confidence=settings.confidence,
@@ -291,6 +312,8 @@ def _doubts(row: Row, entry: Entry) -> list[str]:
         found.append(f"{row.precision} was asked for, the engine ran {row.precision_ran}")
     if not entry.subject.trained and row.status == "ok":
         found.append("random weights: latency and complexity only")
+    if entry.evaluation and not entry.is_reference and entry.verdict is None:
+        found.append("no FP32 row was scored to compare with: the gate did not look at this one")
     return found
 
 
