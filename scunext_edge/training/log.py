@@ -7,6 +7,7 @@ import io
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from scunext_edge.errors import ArtifactError
 from scunext_edge.storage import new_file, write_text
 
 
@@ -23,14 +24,24 @@ class Epoch:
 
 
 def read_log(path: Path, *, until: int) -> list[Epoch]:
-    """The first ``until`` epochs of a log; an empty list where there is none."""
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    kinds = {field.name: int if field.name == "epoch" else float for field in fields(Epoch)}
-    epochs = [Epoch(**{key: kinds[key](row[key]) for key in kinds}) for row in rows]  # type: ignore[arg-type]
-    return epochs[:until]
+    """The first ``until`` epochs of a log; one that does not hold them is an ``ArtifactError``."""
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream))[:until]
+        epochs = [_epoch(row) for row in rows]
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(f"{path} cannot be read: {error!r}") from error
+    if [epoch.epoch for epoch in epochs] != list(range(1, until + 1)):
+        raise ArtifactError(
+            f"{path} does not hold epochs 1 to {until}, which the run has behind it",
+            hint="put the log of this run back, or start a new run in another folder",
+        )
+    return epochs
+
+
+def _epoch(row: dict[str, str]) -> Epoch:
+    values = {field.name: float(row[field.name]) for field in fields(Epoch)}
+    return Epoch(**{**values, "epoch": int(row["epoch"])})  # type: ignore[arg-type]
 
 
 def write_log(path: Path, epochs: list[Epoch]) -> None:

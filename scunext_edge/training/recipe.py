@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import Any, Literal
 
 from scunext_edge.errors import ConfigError
+from scunext_edge.spec import check_size
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -18,6 +19,21 @@ else:
     import tomli as tomllib
 
 PRESETS = ("paper", "fast")
+_RANGES: dict[str, tuple[float, float]] = {
+    "epochs": (1, math.inf),
+    "batch": (1, math.inf),
+    "lr": (0, 1),
+    "lr_final": (0, 1),
+    "warmup": (0, 1),
+    "weight_decay": (0, 1),
+    "edge": (0, math.inf),
+    "average": (0, 1),
+    "zoom": (0, 1),
+    "colour": (0, 1),
+    "seed": (0, math.inf),
+}
+_WHOLE = ("epochs", "batch", "size", "seed")
+_WORDS = {"optimizer": ("adam", "adamw"), "precision": ("fp32", "bf16")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +41,7 @@ class Recipe:
     """Everything that decides the weights, beside the data and the machine's arithmetic."""
 
     epochs: int
-    batch: int
+    batch: int  # per device
     optimizer: Literal["adam", "adamw"]
     lr: float  # peak
     lr_final: float
@@ -40,10 +56,18 @@ class Recipe:
     precision: Literal["fp32", "bf16"] = "bf16"
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch < 1:
-            raise ConfigError(f"epochs and batch are at least 1: {self.epochs}, {self.batch}")
-        if self.optimizer not in ("adam", "adamw"):
-            raise ConfigError(f"no optimizer {self.optimizer!r}", hint="use adam or adamw")
+        for name, (least, most) in _RANGES.items():
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or not least <= value <= most:
+                raise ConfigError(f"{name} is a number from {least} to {most}, not {value!r}")
+        for name in _WHOLE:
+            if not isinstance(getattr(self, name), int):
+                raise ConfigError(f"{name} is a whole number, not {getattr(self, name)!r}")
+        for name, words in _WORDS.items():
+            if getattr(self, name) not in words:
+                hint = f"use one of: {', '.join(words)}"
+                raise ConfigError(f"there is no {name} {getattr(self, name)!r}", hint=hint)
+        check_size(self.size)
 
     def rate(self, step: int, steps: int) -> float:
         """The learning rate of one step: linear warm-up, then half a cosine to ``lr_final``."""

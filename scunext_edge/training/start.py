@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,10 @@ import torch
 from scunext_edge.artifacts import Artifact
 from scunext_edge.models import registry
 from scunext_edge.progress import Advance
-from scunext_edge.spec import check_size
 from scunext_edge.training.log import Epoch
 from scunext_edge.training.prepare import prepare
 from scunext_edge.training.recipe import Recipe
+from scunext_edge.training.step import new_fabric
 from scunext_edge.training.train import Job, check_out, train
 
 
@@ -28,6 +29,15 @@ class Machine:
     threads: int = 1
 
 
+def _silent(what: str, done: int, of: int) -> None:
+    """Progress that nobody looks at."""
+
+
+def speaks() -> bool:
+    """Whether this process reports to the user: the one they started, not its helpers in DDP."""
+    return int(os.environ.get("LOCAL_RANK", "0")) == 0
+
+
 def start(
     model: str,
     *,
@@ -38,13 +48,15 @@ def start(
     away_from: Path | None,
     resume: bool,
     machine: Machine,
-    advance: Advance = lambda what, done, of: None,
+    advance: Advance = _silent,
 ) -> Artifact:
     """Train ``model`` on a data folder into ``out``; what can be wrong is found out first."""
-    check_size(recipe.size)
     check_out(out, resume=resume)
     registry.build(model, **options)
+    new_fabric(recipe, accelerator=machine.accelerator, devices=machine.devices)
     torch.set_num_threads(machine.threads)
+    if not speaks():
+        advance = _silent
     prepared = prepare(data, size=recipe.size, away_from=away_from, on_image=advance)
     job = Job(
         model=model,

@@ -3,73 +3,81 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import safetensors
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from scunext_edge.errors import ArtifactError, ConfigError
 from scunext_edge.storage import new_file
-from scunext_edge.training.recipe import Recipe
+from scunext_edge.training.step import Learner
 
 FILE = "state.safetensors"
+# 2: the note says what the run is of ("subject")
 # 1: first form
-SCHEMA = 1
+SCHEMA = 2
 
 
-def save_state(
-    path: Path,
-    *,
-    network: nn.Module,
-    average: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    recipe: Recipe,
-    epoch: int,
-) -> None:
-    """Write everything after ``epoch`` (counted from 1), atomically."""
-    tensors = {f"network.{key}": value for key, value in network.state_dict().items()}
-    tensors |= {f"average.{key}": value for key, value in average.state_dict().items()}
-    for index, parts in optimizer.state_dict()["state"].items():
+def save_state(path: Path, *, learner: Learner, subject: Mapping[str, Any], epoch: int) -> None:
+    """Write everything after ``epoch`` (counted from 1), atomically.
+
+    ``subject`` says in JSON what the run is of; :func:`load_state` asks for the same.
+    """
+    tensors = {f"network.{key}": value for key, value in learner.network.state_dict().items()}
+    tensors |= {f"average.{key}": value for key, value in learner.average.state_dict().items()}
+    for index, parts in learner.optimizer.state_dict()["state"].items():
         tensors |= {
             f"optimizer.{index}.{key}": torch.as_tensor(part) for key, part in parts.items()
         }
-    note = {"schema": SCHEMA, "epoch": epoch, "recipe": asdict(recipe)}
+    note = {
+        "schema": SCHEMA,
+        "epoch": epoch,
+        "recipe": asdict(learner.recipe),
+        "subject": dict(subject),
+    }
     with new_file(path) as temporary:
         owned = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
         save_file(owned, temporary, metadata={"state": json.dumps(note)})
 
 
-def load_state(
-    path: Path,
-    *,
-    network: nn.Module,
-    average: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    recipe: Recipe,
-) -> int:
+def load_state(path: Path, *, learner: Learner, subject: Mapping[str, Any]) -> int:
     """Restore what :func:`save_state` wrote; returns the number of finished epochs."""
+    note, tensors = _read(path)
+    _check_same("recipe", note["recipe"], asdict(learner.recipe))
+    if "subject" in note:
+        _check_same("model or data", note["subject"], json.loads(json.dumps(dict(subject))))
+    try:
+        learner.network.load_state_dict(_below(tensors, "network."))
+        learner.average.load_state_dict(_below(tensors, "average."))
+        _load_optimizer(learner.optimizer, _below(tensors, "optimizer."))
+    except (RuntimeError, ValueError) as error:
+        raise ArtifactError(f"{path} holds the state of another network: {error}") from error
+    return int(note["epoch"])
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with safetensors.safe_open(path, "pt") as file:
             note = json.loads(file.metadata()["state"])
         tensors = load_file(path)
     except FileNotFoundError as error:
         raise ArtifactError(f"{path} does not exist", hint="start without --resume") from error
-    except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"{path} cannot be read: {error}", hint="it is cut short") from error
-    if note.get("schema") != SCHEMA:
-        raise ArtifactError(f"{path} has schema {note.get('schema')!r}, not {SCHEMA}")
-    _check_same(note["recipe"], recipe)
-    network.load_state_dict(_below(tensors, "network."))
-    average.load_state_dict(_below(tensors, "average."))
-    _load_optimizer(optimizer, _below(tensors, "optimizer."))
-    return int(note["epoch"])
+    except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(
+            f"{path} cannot be read: {error}",
+            hint="it is damaged: start a new run in another folder; best and last are whole",
+        ) from error
+    if note.get("schema") not in (1, SCHEMA):
+        raise ArtifactError(f"{path} has schema {note.get('schema')!r}; this version reads 1 and 2")
+    return note, tensors
 
 
-def _check_same(stored: dict[str, object], recipe: Recipe) -> None:
-    now = asdict(recipe)
+def _check_same(what: str, stored: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     changed = [
         f"{key}: {stored.get(key)} then, {now[key]} now"
         for key in now
@@ -77,7 +85,7 @@ def _check_same(stored: dict[str, object], recipe: Recipe) -> None:
     ]
     if changed:
         raise ConfigError(
-            f"the run was started with another recipe ({'; '.join(changed)})",
+            f"the run was started with another {what} ({'; '.join(changed)})",
             hint="resume with the same settings, or start a new run in another folder",
         )
 

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import copy
-import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import lightning_fabric
 import numpy as np
 import torch
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from scunext_edge import metrics
 from scunext_edge.artifacts import Artifact, load
-from scunext_edge.errors import BackendUnavailable, ConfigError
-from scunext_edge.models import registry
+from scunext_edge.errors import ConfigError
 from scunext_edge.models.checkpoint import save_network
 from scunext_edge.models.contract import Deployable
 from scunext_edge.provenance import tool
@@ -27,10 +23,8 @@ from scunext_edge.spec import ModelSpec
 from scunext_edge.training import state
 from scunext_edge.training.batches import Packed, batches, steps_per_epoch
 from scunext_edge.training.log import Epoch, draw_curves, read_log, write_log
-from scunext_edge.training.losses import joint_loss
 from scunext_edge.training.recipe import Recipe
-
-LARGEST_GRADIENT = 1.0  # norm; larger ones are scaled down
+from scunext_edge.training.step import Learner, new_learner, take_step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,18 +42,6 @@ class Job:
     devices: int = 1
 
 
-@dataclass(slots=True)
-class _Run:
-    """The moving parts."""
-
-    fabric: lightning_fabric.Fabric
-    network: Deployable
-    module: nn.Module  # the network as Fabric wraps it (DDP)
-    average: nn.Module
-    optimizer: Any
-    history: list[Epoch]
-
-
 def train(
     job: Job,
     *,
@@ -74,27 +56,32 @@ def train(
     that an interruption costs at most the epoch under way.
     """
     check_out(job.out, resume=resume)
-    run = _start(job)
-    done = _resume(job, run) if resume else 0
-    steps = steps_per_epoch(job.train, job.recipe, ranks=run.fabric.world_size)
-    for epoch in range(done, job.recipe.epochs):
+    learner = new_learner(
+        job.model,
+        job.recipe,
+        options=job.options,
+        accelerator=job.accelerator,
+        devices=job.devices,
+    )
+    history = _resume(job, learner) if resume else []
+    for epoch in range(len(history), job.recipe.epochs):
         started = time.perf_counter()
-        loss = _one_epoch(job, run, epoch, steps, on_step)
-        dice, iou = _validate(run.average, job.val)
-        run.history.append(
+        loss = _one_epoch(job, learner, epoch, on_step)
+        dice, iou = _validate(learner.average, job.val)
+        history.append(
             Epoch(
                 epoch=epoch + 1,
-                lr=run.optimizer.param_groups[0]["lr"],
+                lr=learner.optimizer.param_groups[0]["lr"],
                 loss=loss,
                 val_dice=dice,
                 val_iou=iou,
                 seconds=time.perf_counter() - started,
             )
         )
-        if run.fabric.is_global_zero:
-            _store(job, run)
-        run.fabric.barrier()
-        on_epoch(run.history[-1])
+        if learner.fabric.is_global_zero:
+            _store(job, learner, history)
+        learner.fabric.barrier()
+        on_epoch(history[-1])
     return load(job.out / "best")
 
 
@@ -109,90 +96,33 @@ def check_out(out: Path, *, resume: bool) -> None:
         raise ConfigError(f"{out} holds no run to go on with", hint="start without --resume")
 
 
-def _start(job: Job) -> _Run:
-    recipe = job.recipe
-    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
-    try:
-        fabric = lightning_fabric.Fabric(
-            accelerator=job.accelerator,
-            devices=job.devices,
-            precision="bf16-mixed" if recipe.precision == "bf16" else "32-true",
-        )
-    except (RuntimeError, ValueError, MisconfigurationException) as error:
-        raise BackendUnavailable(
-            f"cannot train on {job.devices} x {job.accelerator}: {error}", hint="--accelerator cpu"
-        ) from error
-    fabric.launch()
-    torch.manual_seed(recipe.seed)
-    network = Deployable(registry.build(job.model, **job.options), ModelSpec(size=recipe.size))
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
-    optimizer = kind(network.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
-    average = copy.deepcopy(network.network).to(fabric.device).eval()
-    module, wrapped = fabric.setup(network, optimizer)
-    return _Run(
-        fabric=fabric,
-        network=network,
-        module=module,
-        average=average,
-        optimizer=wrapped,
-        history=[],
-    )
-
-
-def _resume(job: Job, run: _Run) -> int:
-    done = state.load_state(
-        job.out / state.FILE,
-        network=run.network,
-        average=run.average,
-        optimizer=run.optimizer,
-        recipe=job.recipe,
-    )
-    run.history.extend(read_log(job.out / "log.csv", until=done))
-    return done
+def _resume(job: Job, learner: Learner) -> list[Epoch]:
+    done = state.load_state(job.out / state.FILE, learner=learner, subject=_subject(job))
+    return read_log(job.out / "log.csv", until=done)
 
 
 def _one_epoch(
-    job: Job, run: _Run, epoch: int, steps: int, on_step: Callable[[int, int], None]
+    job: Job, learner: Learner, epoch: int, on_step: Callable[[int, int], None]
 ) -> float:
-    """The mean loss of one pass over the training data."""
-    recipe, fabric = job.recipe, run.fabric
-    run.module.train()
-    losses = []
+    """The mean loss of one pass over the training data, by all processes."""
+    fabric = learner.fabric
+    steps = steps_per_epoch(job.train, job.recipe, ranks=fabric.world_size)
     taken = batches(
-        job.train, recipe, epoch=epoch, rank=fabric.global_rank, ranks=fabric.world_size
+        job.train, job.recipe, epoch=epoch, rank=fabric.global_rank, ranks=fabric.world_size
     )
+    learner.module.train()
+    losses = []
     for index, (images, truth) in enumerate(taken):
-        step, total = epoch * steps + index, recipe.epochs * steps
-        for group in run.optimizer.param_groups:
-            group["lr"] = recipe.rate(step, total)
-        logits = run.module(images.to(fabric.device))
-        edge_weight = recipe.edge_weight(step, total)
-        loss = joint_loss(logits.float(), truth.to(fabric.device), edge_weight=edge_weight)
-        run.optimizer.zero_grad()
-        fabric.backward(loss)
-        fabric.clip_gradients(run.module, run.optimizer, max_norm=LARGEST_GRADIENT)
-        run.optimizer.step()
-        _follow(run, recipe.average, step)
-        losses.append(loss.detach())
+        number, total = epoch * steps + index, job.recipe.epochs * steps
+        losses.append(take_step(learner, images, truth, number=number, total=total))
         on_step(index + 1, steps)
-    return float(torch.stack(losses).mean())
-
-
-def _follow(run: _Run, decay: float, step: int) -> None:
-    """Move the averaged weights towards the current ones; decay 0 copies them."""
-    keep = min(decay, (1 + step) / (10 + step))  # a young average forgets its random start
-    with torch.no_grad():
-        pairs = zip(
-            run.average.state_dict().values(),
-            run.network.network.state_dict().values(),
-            strict=True,
+    loss = float(fabric.all_reduce(torch.stack(losses).mean(), reduce_op="mean"))
+    if not math.isfinite(loss):
+        raise ConfigError(
+            f"training diverged: the loss of epoch {epoch + 1} is {loss}",
+            hint="start anew with --precision fp32 or another --seed",
         )
-        for mean, now in pairs:
-            if mean.is_floating_point() and decay > 0:
-                mean.lerp_(now, 1 - keep)
-            else:
-                mean.copy_(now)
+    return loss
 
 
 def _validate(network: nn.Module, val: Packed, *, batch: int = 8) -> tuple[float, float]:
@@ -212,30 +142,29 @@ def _validate(network: nn.Module, val: Packed, *, batch: int = 8) -> tuple[float
     )
 
 
-def _store(job: Job, run: _Run) -> None:
+def _store(job: Job, learner: Learner, history: list[Epoch]) -> None:
     """Checkpoints, log, curves, state: in this order, so that the state is never ahead."""
-    history = run.history
-    best = max(history, key=lambda epoch: epoch.val_dice)
-    for name, epoch in (("last", history[-1]), ("best", best)):
-        if epoch is history[-1]:
-            save_network(
-                run.average,
-                job.out / name,
-                model=job.model,
-                spec=ModelSpec(size=job.recipe.size),
-                options=job.options,
-                details={"training": _account(job, epoch)},
-            )
+    latest, best = history[-1], max(history, key=lambda epoch: epoch.val_dice)
+    for name in ("last", "best") if best is latest else ("last",):
+        save_network(
+            learner.average,
+            job.out / name,
+            model=job.model,
+            spec=ModelSpec(size=job.recipe.size),
+            options=job.options,
+            details={"training": _account(job, latest)},
+        )
     write_log(job.out / "log.csv", history)
     draw_curves(job.out / "curves.svg", history)
     state.save_state(
-        job.out / state.FILE,
-        network=run.network,
-        average=run.average,
-        optimizer=run.optimizer,
-        recipe=job.recipe,
-        epoch=len(history),
+        job.out / state.FILE, learner=learner, subject=_subject(job), epoch=latest.epoch
     )
+
+
+def _subject(job: Job) -> dict[str, Any]:
+    """What a run is of, beside its recipe: it goes on with the same or not at all."""
+    data = {name: job.data.get(f"{name}_hash") for name in ("train", "val")}
+    return {"model": job.model, "options": dict(job.options), **data}
 
 
 def _account(job: Job, epoch: Epoch) -> dict[str, Any]:

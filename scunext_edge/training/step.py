@@ -1,0 +1,113 @@
+"""One training step, and what it moves. The run and its benchmark take the same one."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import lightning_fabric
+import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from torch import Tensor, nn
+
+from scunext_edge.errors import BackendUnavailable
+from scunext_edge.models import registry
+from scunext_edge.models.contract import Deployable
+from scunext_edge.spec import ModelSpec
+from scunext_edge.training.losses import joint_loss
+from scunext_edge.training.recipe import Recipe
+
+LARGEST_GRADIENT = 1.0  # norm; larger ones are scaled down
+
+
+@dataclass(slots=True, kw_only=True)
+class Learner:
+    """A network under training, with all that a step moves."""
+
+    recipe: Recipe
+    fabric: lightning_fabric.Fabric
+    network: Deployable
+    module: nn.Module  # the network as Fabric wraps it (precision, DDP)
+    average: nn.Module  # the network whose weights follow; without its contract
+    optimizer: Any
+
+
+def new_fabric(recipe: Recipe, *, accelerator: str, devices: int) -> lightning_fabric.Fabric:
+    """What was asked for, or ``BackendUnavailable``. Starts nothing yet."""
+    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
+    try:
+        return lightning_fabric.Fabric(
+            accelerator=accelerator,
+            devices=devices,
+            precision="bf16-mixed" if recipe.precision == "bf16" else "32-true",
+        )
+    except (RuntimeError, ValueError, MisconfigurationException) as error:
+        raise BackendUnavailable(
+            f"cannot train on {devices} x {accelerator}: {error}", hint="--accelerator cpu"
+        ) from error
+
+
+def new_learner(
+    model: str,
+    recipe: Recipe,
+    *,
+    options: Mapping[str, Any] | None = None,
+    accelerator: str = "cpu",
+    devices: int = 1,
+) -> Learner:
+    """Start the processes, one per device, and build the network from the recipe's seed."""
+    fabric = new_fabric(recipe, accelerator=accelerator, devices=devices)
+    threads = torch.get_num_threads()
+    fabric.launch()
+    torch.set_num_threads(threads)  # Fabric spreads all cores over the processes
+    torch.manual_seed(recipe.seed)
+    network = Deployable(registry.build(model, **(options or {})), ModelSpec(size=recipe.size))
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+    optimizer = kind(network.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
+    average = copy.deepcopy(network.network).to(fabric.device).eval()
+    module, wrapped = fabric.setup(network, optimizer)
+    return Learner(
+        recipe=recipe,
+        fabric=fabric,
+        network=network,
+        module=module,
+        average=average,
+        optimizer=wrapped,
+    )
+
+
+def take_step(
+    learner: Learner, images: Tensor, truth: Tensor, *, number: int, total: int
+) -> Tensor:
+    """Learn from one batch; returns its loss, without a graph. ``number`` counts from 0.
+
+    ``images``: float32 [B, H, W, 3] in 0..255; ``truth``: float32 [B, 1, H, W], 0 or 1.
+    """
+    recipe, fabric, optimizer = learner.recipe, learner.fabric, learner.optimizer
+    for group in optimizer.param_groups:
+        group["lr"] = recipe.rate(number, total)
+    logits = learner.module(images.to(fabric.device))
+    edge_weight = recipe.edge_weight(number, total)
+    loss = joint_loss(logits.float(), truth.to(fabric.device), edge_weight=edge_weight)
+    optimizer.zero_grad()
+    fabric.backward(loss)
+    fabric.clip_gradients(learner.module, optimizer, max_norm=LARGEST_GRADIENT)
+    optimizer.step()
+    _follow(learner.average, learner.network.network, recipe.average, number)
+    return loss.detach()
+
+
+def _follow(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
+    """Move the averaged weights towards the current ones; decay 0 copies them."""
+    keep = min(decay, (1 + step) / (10 + step))  # a young average forgets its random start
+    with torch.no_grad():
+        pairs = zip(average.state_dict().values(), network.state_dict().values(), strict=True)
+        for mean, now in pairs:
+            if mean.is_floating_point() and decay > 0:
+                mean.lerp_(now, 1 - keep)
+            else:
+                mean.copy_(now)

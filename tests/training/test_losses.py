@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional
+
+from scunext_edge.training.losses import boundary, edge_loss, joint_loss, soft_dice_loss
+
+
+@pytest.fixture
+def truth():
+    """Two discs of different size, float32 [2, 1, 64, 64]."""
+    y, x = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
+    discs = [((y - 32) ** 2 + (x - 30) ** 2 < radius**2) for radius in (12, 20)]
+    return torch.stack(discs)[:, None].float()
+
+
+def plain_boundary(maps):
+    """The definition: max minus min over 5 x 5, the border repeated, one picture at a time."""
+    padded = functional.pad(maps, (2, 2, 2, 2), mode="replicate")
+    windows = padded.unfold(2, 5, 1).unfold(3, 5, 1)
+    return windows.amax((4, 5)) - windows.amin((4, 5))
+
+
+def test_a_perfect_answer_costs_next_to_nothing(truth):
+    assert soft_dice_loss(truth, truth) < 1e-6
+    assert edge_loss(truth, truth) < 1e-6
+    assert joint_loss(100 * (truth - 0.5), truth, edge_weight=0.5) < 1e-6
+
+
+def test_the_opposite_of_the_truth_costs_the_most(truth):
+    assert soft_dice_loss(1 - truth, truth) > 0.99
+
+
+def test_boundary_is_max_minus_min_over_five_by_five():
+    maps = torch.rand(3, 1, 17, 23)
+    assert torch.equal(boundary(maps).transpose(0, 1), plain_boundary(maps))
+
+
+def test_a_lesion_cut_by_the_frame_has_no_edge_there():
+    maps = torch.zeros(1, 1, 16, 16)
+    maps[..., :8] = 1
+    found = boundary(maps)[0, 0]
+    assert found[:, 6:10].min() == 1
+    assert found[:, :6].max() == found[:, 10:].max() == 0
+
+
+def test_a_shifted_outline_costs_more_by_edges_than_by_area(truth):
+    shifted = truth.roll(3, 3)
+    assert edge_loss(shifted, truth) > 2 * soft_dice_loss(shifted, truth)
+
+
+@pytest.mark.parametrize("loss", [soft_dice_loss, edge_loss])
+def test_a_batch_costs_the_mean_of_its_images(loss, truth):
+    probability = torch.rand(2, 1, 64, 64)
+    singles = [loss(probability[i : i + 1], truth[i : i + 1]) for i in range(2)]
+    torch.testing.assert_close(loss(probability, truth), torch.stack(singles).mean())
+
+
+def test_the_joint_loss_of_a_batch_is_the_mean_of_its_images(truth):
+    logits = torch.randn(2, 1, 64, 64)
+    singles = [joint_loss(logits[i : i + 1], truth[i : i + 1], edge_weight=0.5) for i in range(2)]
+    whole = joint_loss(logits, truth, edge_weight=0.5)
+    torch.testing.assert_close(whole, torch.stack(singles).mean())
+
+
+def test_the_joint_loss_is_the_sum_that_it_promises(truth):
+    logits = torch.randn(2, 1, 64, 64)
+    probability = logits.sigmoid()
+    entropy = functional.binary_cross_entropy(probability, truth)
+    expected = 0.5 * entropy + soft_dice_loss(probability, truth)
+    torch.testing.assert_close(joint_loss(logits, truth, edge_weight=0), expected)
+    expected = expected + 0.3 * edge_loss(probability, truth)
+    torch.testing.assert_close(joint_loss(logits, truth, edge_weight=0.3), expected)
+
+
+@pytest.mark.parametrize("logit", [-80.0, 0.0, 80.0])
+def test_an_empty_truth_still_has_finite_gradients(logit):
+    logits = torch.full((2, 1, 32, 32), logit) + torch.randn(2, 1, 32, 32)
+    logits.requires_grad_()
+    loss = joint_loss(logits, torch.zeros(2, 1, 32, 32), edge_weight=0.5)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_an_empty_truth_pulls_every_logit_down():
+    logits = torch.randn(1, 1, 32, 32, requires_grad=True)
+    joint_loss(logits, torch.zeros(1, 1, 32, 32), edge_weight=0).backward()
+    assert (logits.grad > 0).all()

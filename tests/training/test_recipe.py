@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import pytest
+
+from scunext_edge.errors import ConfigError
+from scunext_edge.training.recipe import PRESETS, from_mapping, preset
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_are_complete(name):
+    assert from_mapping(asdict(preset(name))) == preset(name)
+
+
+def test_the_papers_preset_is_what_the_paper_states():
+    paper = preset("paper")
+    assert (paper.optimizer, paper.batch, paper.epochs) == ("adam", 8, 400)
+    assert (paper.lr, paper.lr_final, paper.warmup) == (1e-4, 1e-5, 0)
+    assert (paper.edge, paper.average) == (0.5, 0)
+
+
+def test_the_fast_preset_is_far_shorter():
+    assert preset("fast").epochs <= preset("paper").epochs / 5
+
+
+def test_the_papers_rate_falls_by_half_a_cosine():
+    paper = preset("paper")
+    rates = [paper.rate(step, 1001) for step in range(1001)]
+    assert rates[0] == pytest.approx(1e-4)
+    assert rates[500] == pytest.approx(5.5e-5)
+    assert rates[1000] == pytest.approx(1e-5)
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_the_fast_rate_rises_to_its_peak_and_falls_to_its_end():
+    fast = preset("fast")
+    rates = [fast.rate(step, 1000) for step in range(1000)]
+    assert rates[0] == pytest.approx(fast.lr / 50)
+    assert rates[49] == rates[50] == max(rates) == fast.lr
+    assert rates[999] == pytest.approx(fast.lr_final)
+    assert rates[:50] == sorted(rates[:50])
+    assert rates[50:] == sorted(rates[50:], reverse=True)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_the_shortest_runs_have_rates_too(steps):
+    for name in PRESETS:
+        assert all(0 < preset(name).rate(step, steps) <= preset(name).lr for step in range(steps))
+
+
+def test_the_edge_term_is_ramped_over_the_first_tenth():
+    fast = preset("fast", edge=0.4)
+    weights = [fast.edge_weight(step, 100) for step in (0, 5, 10, 99)]
+    assert weights == pytest.approx([0, 0.2, 0.4, 0.4])
+
+
+def test_single_settings_replace_those_of_a_preset():
+    changed = preset("paper", epochs=3, edge=0.0, seed=None)
+    assert (changed.epochs, changed.edge, changed.seed) == (3, 0, 0)
+    assert changed.lr == preset("paper").lr
+
+
+def test_an_unknown_preset_is_refused_by_naming_those_there_are():
+    with pytest.raises(ConfigError, match="'quick'") as caught:
+        preset("quick")
+    assert caught.value.hint == "choose one of: paper, fast"
+
+
+def test_an_unknown_setting_is_refused_and_the_nearest_suggested():
+    with pytest.raises(ConfigError, match="'epoch'") as caught:
+        from_mapping({**asdict(preset("fast")), "epoch": 3})
+    assert caught.value.hint == "did you mean epochs?"
+
+
+def test_a_missing_setting_is_named():
+    settings = asdict(preset("fast"))
+    del settings["zoom"]
+    with pytest.raises(ConfigError, match="zoom"):
+        from_mapping(settings)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("epochs", 0),
+        ("epochs", "60"),
+        ("epochs", 2.5),
+        ("batch", 0),
+        ("lr", -1e-3),
+        ("lr", float("nan")),
+        ("edge", -0.5),
+        ("zoom", 1.5),
+        ("average", 1.1),
+        ("seed", -1),
+        ("size", 100),
+        ("precision", "fp16"),
+        ("optimizer", "sgd"),
+    ],
+)
+def test_settings_out_of_range_are_refused_by_name(setting, value):
+    with pytest.raises(ConfigError, match=f"{setting}|multiples of 32") as caught:
+        preset("fast", **{setting: value})
+    assert caught.value.exit_code == 2
