@@ -135,8 +135,7 @@ def _verdict(paths: Sequence[Path], _: int | None) -> str:
     files = ReportFiles(
         csv=out / "results.csv", markdown=out / "report.md", html=out / "report.html"
     )
-    said = " ".join((found.headline, *found.sentences))
-    summary = cli._bench_summary(SimpleNamespace(verdict=said, files=files))
+    summary = cli._bench_summary(SimpleNamespace(verdict=found.text, files=files))
     return _console(f"$ {run.command}\n{summary}")
 
 

@@ -105,7 +105,7 @@ def bench(settings: Settings, *, advance: Advance = lambda what, done, of: None)
         rows=rows,
         content=content,
         files=files,
-        verdict="\n".join((verdict.headline + ".", *verdict.sentences)),
+        verdict=verdict.text,
         passed=all(row.gate != "failed" for row in rows),
     )
 

@@ -22,6 +22,11 @@ class Verdict:
     baseline: Row | None = None  # FP32 that the fastest may be compared with
     speedup: float | None = None
 
+    @property
+    def text(self) -> str:
+        """The headline and the sentences, a line each."""
+        return "\n".join((f"{self.headline}.", *self.sentences))
+
 
 def judge(run: Run) -> Verdict:
     """Read the rows of a run as a careful person would."""
