@@ -19,6 +19,7 @@ from typing import Any
 
 from scunext_edge import errors
 from scunext_edge.errors import EngineError, ScunextEdgeError
+from scunext_edge.storage import storage_errors
 
 
 def call(
@@ -39,7 +40,8 @@ def call(
     """
     with tempfile.TemporaryDirectory(prefix="scunext-edge-") as folder:
         asked, answered = Path(folder, "job.json"), Path(folder, "answer.json")
-        asked.write_text(json.dumps(job), encoding="utf-8")
+        with storage_errors(asked):
+            asked.write_text(json.dumps(job), encoding="utf-8")
         command = [sys.executable, "-m", module, str(asked), str(answered)]
         code, talk = _run(command, timeout_s, env or {})
         if not answered.is_file():

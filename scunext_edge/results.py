@@ -93,14 +93,21 @@ def to_json(
 
 
 def rows_from_json(content: dict[str, Any]) -> list[Row]:
-    """Read the rows back. An unknown schema is an ``ArtifactError``."""
+    """Read the rows back. An unknown schema, or fields that are not its, is an ArtifactError."""
     if content.get("schema") != SCHEMA:
         raise ArtifactError(
             f"results of schema {content.get('schema')!r}; this version reads {SCHEMA}",
             hint="they were written by another version of scunext-edge",
         )
-    rows = []
-    for fields in content["rows"]:
-        latency = fields.get("latency_ms")
-        rows.append(Row(**{**fields, "latency_ms": Latency(**latency) if latency else None}))
-    return rows
+    try:
+        return [_row(fields) for fields in content["rows"]]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ArtifactError(
+            f"the results are not complete: {error!r}",
+            hint="run `scunext-edge bench` again with the same --out",
+        ) from error
+
+
+def _row(fields: dict[str, Any]) -> Row:
+    latency = fields.get("latency_ms")
+    return Row(**{**fields, "latency_ms": Latency(**latency) if latency else None})

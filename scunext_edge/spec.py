@@ -79,7 +79,7 @@ class ModelSpec:
                 std=_triple(data["std"]),
                 labels=tuple(data["labels"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, ConfigError) as error:
             raise ArtifactError(f"the card's spec cannot be read: {error!r}") from error
 
 

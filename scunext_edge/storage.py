@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -39,7 +40,8 @@ def new_file(path: Path) -> Iterator[Path]:
 def new_directory(path: Path) -> Iterator[Path]:
     """Yield an empty directory beside ``path``; move it there when the block ends well.
 
-    A directory that stands at ``path`` already is replaced as a whole.
+    A directory that stands at ``path`` already is replaced as a whole: it is moved aside first,
+    so that not even an interruption of its removal leaves half of it there.
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,11 +50,28 @@ def new_directory(path: Path) -> Iterator[Path]:
         with storage_errors(path):
             yield temporary
             temporary.chmod(0o755)
-            if path.exists():
-                shutil.rmtree(path)
-            temporary.replace(path)
+            _exchange(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _exchange(temporary: Path, path: Path) -> None:
+    """Put ``temporary`` where ``path`` is; what was there comes back if that does not work."""
+    if not path.exists():
+        temporary.replace(path)
+        return
+    if not path.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "a file is in the way")
+    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        path.replace(aside / "old")
+        try:
+            temporary.replace(path)
+        except BaseException:
+            (aside / "old").replace(path)
+            raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:
