@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +26,20 @@ def evaluate(
     threads: int = 1,
     record: Path | None = None,
     dataset: Dataset | None = None,
+    backend_version: str | None = None,
 ) -> Evaluation:
     """Dice, IoU, precision and recall of every image, at the image's own size.
 
     With ``record``, an evaluation stored there of the same artifact, engine and images is
-    returned instead, and a new one is stored. ``dataset`` is the opened source, if at hand.
+    returned instead, and a new one is stored. ``dataset`` is the opened source, if at hand; with
+    ``backend_version``, what another version of the engine scored is not taken for this one's.
     """
-    wanted = (artifact.id, backend, device, (dataset or source.open()).hash)
-    if record is not None and (stored := _stored(record, wanted)) is not None:
-        return stored
+    if record is not None:
+        wanted = {"artifact_id": artifact.id, "backend": backend, "device": device}
+        if backend_version is not None:
+            wanted["backend_version"] = backend_version
+        if stored := _stored(record, wanted, (dataset or source.open()).hash):
+            return stored
     answer = _call(artifact, backend, source, device=device, threads=threads)
     evaluation = records.from_answer(answer)
     if record is not None:
@@ -80,13 +85,12 @@ def _call(
     return isolate.call(WORKER, job, env={"OMP_NUM_THREADS": str(threads)})
 
 
-def _stored(record: Path, wanted: tuple[str, str, str, str]) -> Evaluation | None:
+def _stored(record: Path, wanted: Mapping[str, str], images: str) -> Evaluation | None:
     if not record.exists():
         return None
     try:
         stored = records.load(record)
     except ArtifactError:
         return None  # broken or of another version: score again
-    subject = stored.subject
-    found = (subject["artifact_id"], subject["backend"], subject["device"], stored.dataset["hash"])
-    return stored if found == wanted else None
+    is_same = all(stored.subject.get(name) == value for name, value in wanted.items())
+    return stored if is_same and stored.dataset.get("hash") == images else None

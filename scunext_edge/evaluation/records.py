@@ -76,7 +76,7 @@ def load(path: Path) -> Evaluation:
         )
     try:
         return from_answer(data)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(
             f"{path} is not a complete evaluation: {error!r}",
             hint="remove it, and the images are scored again",

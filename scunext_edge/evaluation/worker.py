@@ -12,7 +12,7 @@ from scunext_edge.data.images import write_mask
 from scunext_edge.data.source import Source
 from scunext_edge.metrics import score
 from scunext_edge.runtime.predictor import Predictor
-from scunext_edge.runtime.registry import open_runner
+from scunext_edge.runtime.registry import backend_module, open_runner
 
 
 def work(job: dict[str, Any]) -> dict[str, Any]:
@@ -35,6 +35,7 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
             "artifact_id": artifact.id,
             "model": artifact.card.model,
             "backend": job["backend"],
+            "backend_version": backend_module(job["backend"]).offers()[0],
             "device": job["device"],
             "precision": artifact.card.precision,
             "quantizer": artifact.card.quantizer,

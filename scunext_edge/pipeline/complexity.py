@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from scunext_edge import __version__, isolate
-from scunext_edge.errors import ArtifactError, BackendError
+from scunext_edge.errors import ArtifactError, ScunextEdgeError
 from scunext_edge.models.profile_worker import WORKER
 from scunext_edge.pipeline.subjects import Subject
 from scunext_edge.progress import Advance
@@ -62,7 +62,7 @@ def _complexity(subject: Subject, records: Path) -> Complexity:
     job = {name: key[name] for name in ("model", "options", "size")}
     try:
         counted = isolate.call(WORKER, job)
-    except BackendError as error:
+    except ScunextEdgeError as error:  # e.g. an ONNX file of a network that is not known here
         return _from_card(subject, str(error))
     complexity = Complexity(
         model=subject.label,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,18 +38,24 @@ def resolve(names: Sequence[str], size: int | None) -> list[Subject]:
     """A subject for each name or path; two of the same network get labels of their own."""
     subjects = [_resolve(name, size) for name in names]
     labels = [subject.label for subject in subjects]
-    return [
+    subjects = [
         subject if labels.count(subject.label) == 1 else replace(subject, label=_distinct(subject))
         for subject in subjects
     ]
+    labels = [subject.label for subject in subjects]
+    for name, label in zip(names, labels, strict=True):
+        if labels.count(label) > 1:
+            raise ConfigError(f"{name!r} is asked for twice", hint="name each network once")
+    return subjects
 
 
 def _resolve(name: str, size: int | None) -> Subject:
+    """A network's name wins over a folder of that name, for which there is ``./name``."""
     path = Path(name)
-    if path.suffix or len(path.parts) > 1 or (path / CARD).exists():
-        return _from_artifact(load(path), size)
     if name in shipped.names():
         return _from_package(name, size)
+    if path.suffix or _has_separator(name) or _is_unknown_artifact(name, path):
+        return _from_artifact(load(path), size)
     catalogue.check_known(name)
     wanted = check_size(256 if size is None else size)
     return Subject(label=name, model=name, size=wanted, trained=False)
@@ -88,6 +95,14 @@ def _from_package(name: str, size: int | None) -> Subject:
         onnx_fp32=shipped.shipped(name, "onnx-fp32"),
         onnx_int8=shipped.shipped(name, "onnx-int8"),
     )
+
+
+def _has_separator(name: str) -> bool:
+    return any(separator in name for separator in {"/", os.sep})
+
+
+def _is_unknown_artifact(name: str, path: Path) -> bool:
+    return name not in catalogue.names() and (path / CARD).exists()
 
 
 def _is_trained(artifact: Artifact) -> bool:
