@@ -8,11 +8,27 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from scunext_edge import __version__, cli_data
 from scunext_edge.errors import ScunextEdgeError, require
 
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+class _Interruptible(TyperGroup):
+    """Typer's releases differ in what Ctrl-C ends with: 1 or 130."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print("interrupted: what was finished is kept", file=sys.stderr)
+            raise typer.Exit(INTERRUPTED) from None
+
+
 app = typer.Typer(
+    cls=_Interruptible,
     help="Put a lesion segmenter on a point-of-care device, and prove that it still works there.",
     no_args_is_help=True,
     add_completion=False,
@@ -26,13 +42,23 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print data, not prose.
 ThreadsOption = Annotated[int, typer.Option(min=1, help="CPU threads.")]
 
 
-@app.callback()
-def scunext_edge(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-) -> None:
-    if version:
+def _print_version(asked: bool) -> None:
+    if asked:
         print(__version__)
         raise typer.Exit
+
+
+@app.callback()
+def scunext_edge(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    # Without a docstring, --help shows that of the application.
+    pass
 
 
 @app.command()
@@ -61,7 +87,7 @@ def train(
     require("torch", "torch", needed_for="training")
     from scunext_edge.progress import progress_bar
     from scunext_edge.training.recipe import preset as recipe_of
-    from scunext_edge.training.start import Machine, start
+    from scunext_edge.training.start import Machine, speaks, start
 
     recipe = recipe_of(
         preset, epochs=epochs, batch=batch, edge=edge, size=size, seed=seed, precision=precision
@@ -78,6 +104,8 @@ def train(
             machine=Machine(accelerator=accelerator, devices=devices, threads=threads),
             advance=advance,
         )
+    if not speaks():
+        return
     training = artifact.card.details["training"]
     if as_json:
         print(json.dumps({"artifact": str(artifact.directory), "id": artifact.id, **training}))
@@ -151,7 +179,7 @@ def bench(
     with progress_bar() as advance:
         outcome = pipeline.bench(settings, advance=advance)
     print(json.dumps(outcome.content) if as_json else _bench_summary(outcome))
-    raise typer.Exit(0 if outcome.passed else 1)
+    raise typer.Exit(outcome.exit_code)
 
 
 @app.command()
