@@ -186,9 +186,13 @@ def test_the_one_file_of_a_kind_must_be_one(tmp_path, artifact):
 
 
 def test_an_artifact_that_is_not_finished_does_not_appear(tmp_path):
-    with pytest.raises(KeyboardInterrupt), new_artifact(tmp_path / "a", Card(**FIELDS)) as folder:
-        (folder / "model.onnx").write_bytes(b"half")
-        raise KeyboardInterrupt
+    def interrupted():
+        with new_artifact(tmp_path / "a", Card(**FIELDS)) as folder:
+            (folder / "model.onnx").write_bytes(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert list(tmp_path.iterdir()) == []
 
 
