@@ -103,7 +103,7 @@ def rows_from_json(content: dict[str, Any]) -> list[Row]:
         return [_row(fields) for fields in content["rows"]]
     except (KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(
-            f"the results are not complete: {error!r}",
+            f"the results are incomplete: {error!r}",
             hint="run `scunext-edge bench` again with the same --out",
         ) from error
 

@@ -130,7 +130,7 @@ def test_an_unknown_schema_is_refused_by_its_number(schema):
 def test_results_that_are_not_whole_are_refused(change):
     data = through_json(content(MEASURED))
     change(data)
-    with pytest.raises(ArtifactError, match="not complete"):
+    with pytest.raises(ArtifactError, match="incomplete"):
         rows_from_json(data)
 
 

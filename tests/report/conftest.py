@@ -180,7 +180,8 @@ def _write_records(folder: Path, row: Row) -> None:
             for _ in range(3)
         ]
         record = {"kind": "measurement", "region": row.latency_ms.region, "runs": runs}
-        _dump(folder / f"{row.key}.measurement.json", {"schema": 1, "subject": subject, **record})
+        name = f"{row.key}--{row.latency_ms.region}.measurement.json"
+        _dump(folder / name, {"schema": 1, "subject": subject, **record})
     if row.dice is not None:
         lost = 0.0 if row.precision == "fp32" else 0.02
         scores = [

@@ -17,7 +17,8 @@ def run_dir(make_run: Callable[..., Path], all_rows: list[Row], tmp_path: Path) 
 
 
 def record_of(run_dir: Path, row: Row, kind: str) -> Path:
-    return run_dir / "records" / f"{row.key}.{kind}.json"
+    region = f"--{row.latency_ms.region}" if kind == "measurement" and row.latency_ms else ""
+    return run_dir / "records" / f"{row.key}{region}.{kind}.json"
 
 
 def test_raw_values_and_scores_are_found_by_row(run_dir: Path, all_rows: list[Row]) -> None:
