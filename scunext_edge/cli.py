@@ -196,7 +196,7 @@ def report(
 
 @app.command()
 def evaluate(
-    artifact: Annotated[Path, typer.Argument(help="An artifact's folder.")],
+    artifact: Annotated[str, typer.Argument(help="An artifact's folder, or a shipped network.")],
     data: DataOption,
     backend: Annotated[str, typer.Option("--backend", "-b", help="An engine; see `doctor`.")],
     part: Annotated[str, typer.Option(help="Which part of --data.")] = "test",
@@ -206,12 +206,12 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Score an artifact on an engine: Dice, IoU, precision and recall of every image."""
-    from scunext_edge.artifacts import load
     from scunext_edge.data.source import Source
     from scunext_edge.evaluation import evaluate as evaluation
+    from scunext_edge.weights.shipped import deployed
 
     scores = evaluation.evaluate(
-        load(artifact),
+        deployed(artifact, backend=backend, precision="fp32"),
         backend,
         Source(folder=str(data), part=part),
         device=device,
@@ -254,7 +254,9 @@ def predict(
 
 @app.command()
 def export(
-    artifact: Annotated[Path, typer.Argument(help="A checkpoint, or an FP32 ONNX artifact.")],
+    artifact: Annotated[
+        str, typer.Argument(help="A checkpoint or an FP32 ONNX artifact, or a shipped network.")
+    ],
     to: Annotated[str, typer.Option(help="onnx, openvino or tensorrt.")],
     out: OutOption,
     precision: Annotated[str, typer.Option("--precision", "-p", help="fp32, fp16, int8.")] = "fp32",
@@ -269,12 +271,12 @@ def export(
     as_json: JsonOption = False,
 ) -> None:
     """Write an artifact in another format or precision, checked against what it came from."""
-    from scunext_edge.artifacts import load
     from scunext_edge.data.source import calibration_images
     from scunext_edge.export.export import export as exported
+    from scunext_edge.weights.shipped import deployed
 
     made = exported(
-        load(artifact),
+        deployed(artifact, backend="torch", precision="fp32"),
         to=to,
         precision=precision,
         out=out,
