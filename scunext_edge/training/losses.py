@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import reduce
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -38,12 +41,14 @@ def edge_loss(probability: Tensor, truth: Tensor) -> Tensor:
 def boundary(maps: Tensor) -> Tensor:
     """Morphological gradient, max - min over a 5 x 5 window: [N, 1, H, W] to [1, N, H, W].
 
-    The border is replicated, so that a lesion cut by the frame makes no false edge. The batch
-    becomes the channels of one channels-last image: pooling single-channel maps is four times
-    slower on a CPU.
+    The border is replicated, so that a lesion cut by the frame makes no false edge.
     """
     margins = (REACH, REACH, REACH, REACH)
     padded = functional.pad(maps.transpose(0, 1), margins, mode="replicate")
+    if not maps.requires_grad:  # the truth: five times faster than pooling, forward only
+        return _running(torch.maximum, padded) - _running(torch.minimum, padded)
+    # The batch is the channels of one channels-last image: pooling single-channel maps is four
+    # times slower on a CPU.
     padded = padded.contiguous(memory_format=torch.channels_last)
     return _window_max(padded) + _window_max(-padded)
 
@@ -51,3 +56,12 @@ def boundary(maps: Tensor) -> Tensor:
 def _window_max(padded: Tensor) -> Tensor:
     width = 2 * REACH + 1
     return functional.max_pool2d(functional.max_pool2d(padded, (1, width), 1), (width, 1), 1)
+
+
+def _running(extreme: Callable[[Tensor, Tensor], Tensor], padded: Tensor) -> Tensor:
+    """The extreme of a window around every pixel, one axis after the other."""
+    for axis in (2, 3):
+        length = padded.shape[axis] - 2 * REACH
+        shifted = (padded.narrow(axis, start, length) for start in range(2 * REACH + 1))
+        padded = reduce(extreme, shifted)
+    return padded

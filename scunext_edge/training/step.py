@@ -67,6 +67,7 @@ def new_learner(
     network = Deployable(registry.build(model, **(options or {})), ModelSpec(size=recipe.size))
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+    # fused=True reads memory in order, whatever the strides: wrong for a state that was loaded
     optimizer = kind(network.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
     average = copy.deepcopy(network.network).to(fabric.device).eval()
     module, wrapped = fabric.setup(network, optimizer)
@@ -97,11 +98,11 @@ def take_step(
     fabric.backward(loss)
     fabric.clip_gradients(learner.module, optimizer, max_norm=LARGEST_GRADIENT)
     optimizer.step()
-    _follow(learner.average, learner.network.network, recipe.average, number)
+    follow(learner.average, learner.network.network, recipe.average, number)
     return loss.detach()
 
 
-def _follow(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
+def follow(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
     """Move the averaged weights towards the current ones; decay 0 copies them."""
     keep = min(decay, (1 + step) / (10 + step))  # a young average forgets its random start
     with torch.no_grad():

@@ -32,9 +32,18 @@ def test_the_opposite_of_the_truth_costs_the_most(truth):
     assert soft_dice_loss(1 - truth, truth) > 0.99
 
 
-def test_boundary_is_max_minus_min_over_five_by_five():
-    maps = torch.rand(3, 1, 17, 23)
+@pytest.mark.parametrize("learning", [False, True])
+def test_boundary_is_max_minus_min_over_five_by_five(learning):
+    maps = torch.rand(3, 1, 17, 23, requires_grad=learning)
     assert torch.equal(boundary(maps).transpose(0, 1), plain_boundary(maps))
+
+
+def test_boundary_has_the_gradient_of_its_definition():
+    maps = torch.rand(2, 1, 9, 11, dtype=torch.float64, requires_grad=True)
+    weight = torch.rand(2, 1, 9, 11, dtype=torch.float64)
+    mine = torch.autograd.grad((boundary(maps).transpose(0, 1) * weight).sum(), maps)
+    theirs = torch.autograd.grad((plain_boundary(maps) * weight).sum(), maps)
+    torch.testing.assert_close(mine, theirs)
 
 
 def test_a_lesion_cut_by_the_frame_has_no_edge_there():

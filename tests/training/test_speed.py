@@ -1,0 +1,43 @@
+"""The benchmark times the real step, against one that does the same job plainly."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from scunext_edge.training import speed
+from scunext_edge.training.batches import batches
+from scunext_edge.training.recipe import preset
+
+
+@pytest.mark.parametrize("kind", ["plain", "fp32", "bf16", "loader"])
+def test_every_batch_leaves_its_times(kind):
+    job = {"model": "unext", "kind": kind, "threads": 1, "warmup": 1, "steps": 3}
+    found = speed.work({**job, "batch": 2, "size": 32})
+    assert len(found["loader_ns"]) == 3
+    assert (
+        len(found["step_ns"]) == len(found["warmup_step_ns"]) * 3 == (0 if kind == "loader" else 3)
+    )
+    assert all(value > 0 for value in found["loader_ns"] + found["step_ns"])
+
+
+def test_what_is_timed_as_ours_is_the_step_of_a_run(monkeypatch):
+    called = []
+    monkeypatch.setattr(speed, "take_step", lambda *batch, **at: called.append(at))
+    speed._ours("unext", preset("fast", size=32))(None, None)
+    assert called == [{"number": 5000, "total": 10000}]
+
+
+def test_the_plain_step_learns_what_ours_learns(lesions):
+    recipe = preset("fast", size=64, batch=4, precision="fp32")
+    rate = recipe.rate(speed.TOTAL // 2, speed.TOTAL)
+    ours, plain = speed._ours("unext", recipe), speed._plain("unext", replace(recipe, lr=rate))
+    losses = [
+        (float(plain(images, truth)), float(ours(images, truth)))
+        for images, truth in batches(lesions, recipe, epoch=0)
+    ]
+    assert len(losses) == 6
+    for one, other in losses:
+        assert one == pytest.approx(other, rel=2e-3)
+    assert losses[-1] != losses[0]
