@@ -134,15 +134,10 @@ class Forms:
         card = found.card
         if parent is not None and card.parent != parent.id:
             return None
-        if (
-            quantizer is not None
-            and self._calibration_hash() != card.details["calibration"]["hash"]
-        ):
+        seen = card.details.get("calibration") or {}
+        if quantizer is not None and seen.get("hash") != self.calibration.open().hash:
             return None
         return found
-
-    def _calibration_hash(self) -> str:
-        return self.calibration.open().hash
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{self.subject.label}-{self.subject.size}-{name}"

@@ -1,0 +1,104 @@
+"""A small network that passes for a trained one, and one whole benchmark of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scunext_edge.artifacts import Artifact
+from scunext_edge.benchmarks.suite import Suite
+from scunext_edge.data.preprocess import to_network
+from scunext_edge.data.synthetic import SyntheticLesions
+from scunext_edge.pipeline.bench import Outcome, bench
+from scunext_edge.pipeline.forms import OFFERED
+from scunext_edge.pipeline.settings import Settings
+from scunext_edge.spec import ModelSpec
+
+SIZE = 64
+DRAWN = SyntheticLesions(4, seed=1)  # the test images of a benchmark without --data
+QUICK = Suite(name="quick", rounds=1, warmup=1, values=5, memory=False, timeout_s=120)
+
+
+def make_checkpoint(directory: Path, *, seed: int = 5, model: str = "unext") -> Artifact:
+    """Seeded weights, with a last layer that calls about half of each drawn image lesion."""
+    torch = pytest.importorskip("torch")
+    from scunext_edge.models import registry
+    from scunext_edge.models.checkpoint import save_network
+    from scunext_edge.models.contract import Deployable
+
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        network = registry.build(model).eval()
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.running_mean.normal_(0, 0.1)
+                module.running_var.uniform_(0.5, 1.5)
+        spec = ModelSpec(size=SIZE)
+        images = np.stack([to_network(sample.image_hwc, SIZE) for sample in DRAWN])
+        logits = Deployable(network, spec)(torch.from_numpy(images))
+        factor = 2 / logits.std()
+        network.final.weight.mul_(factor)
+        network.final.bias.sub_(logits.median()).mul_(factor)
+        return save_network(
+            network,
+            directory,
+            model=model,
+            spec=spec,
+            details={"training": {"epoch": 1, "val_dice": 0.5, "val_iou": 0.4}},
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A benchmark that went through, with what it was asked to do."""
+
+    settings: Settings
+    outcome: Outcome
+
+    @property
+    def out(self) -> Path:
+        return self.settings.out
+
+    def row(self, backend: str, precision: str, quantizer: str | None = None):
+        rows = [
+            row
+            for row in self.outcome.rows
+            if (row.backend, row.precision, row.quantizer) == (backend, precision, quantizer)
+        ]
+        assert len(rows) == 1
+        return rows[0]
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    return make_checkpoint(tmp_path_factory.mktemp("trained") / "unext")
+
+
+@pytest.fixture(scope="session")
+def finished(
+    checkpoint: Artifact, tmp_path_factory: pytest.TempPathFactory, without_nncf: None
+) -> Finished:
+    """torch, ONNX Runtime and OpenVINO in FP32 and INT8, and TensorRT, which is not here."""
+    for package in ("onnxscript", "onnxruntime", "openvino"):
+        pytest.importorskip(package)
+    settings = Settings(
+        out=tmp_path_factory.mktemp("run") / "run",
+        suite=QUICK,
+        models=(str(checkpoint.directory),),
+        drawn=4,
+        limits={"dice": 0.9},  # the answer of this gate is not what is asked here
+        command=("scunext-edge", "bench"),
+    )
+    return Finished(settings=settings, outcome=bench(settings))
+
+
+@pytest.fixture(scope="session")
+def without_nncf() -> Iterator[None]:
+    """Its own tests are those of the exports; quantizing once more takes ten seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(OFFERED, "openvino", (("fp32", None), ("int8", "qdq")))
+        yield
