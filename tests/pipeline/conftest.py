@@ -11,7 +11,7 @@ import pytest
 
 from scunext_edge.artifacts import Artifact
 from scunext_edge.benchmarks.suite import Suite
-from scunext_edge.data.preprocess import to_network
+from scunext_edge.data.preprocess import mask_to_network, to_network
 from scunext_edge.data.synthetic import SyntheticLesions
 from scunext_edge.pipeline.bench import Outcome, bench
 from scunext_edge.pipeline.forms import OFFERED
@@ -24,7 +24,7 @@ QUICK = Suite(name="quick", rounds=1, warmup=1, values=5, memory=False, timeout_
 
 
 def make_checkpoint(directory: Path, *, seed: int = 5, model: str = "unext") -> Artifact:
-    """Seeded weights, with a last layer that calls about half of each drawn image lesion."""
+    """Seeded weights, with a last layer that calls half of the drawn pixels lesion."""
     torch = pytest.importorskip("torch")
     from scunext_edge.models import registry
     from scunext_edge.models.checkpoint import save_network
@@ -40,7 +40,9 @@ def make_checkpoint(directory: Path, *, seed: int = 5, model: str = "unext") -> 
         spec = ModelSpec(size=SIZE)
         images = np.stack([to_network(sample.image_hwc, SIZE) for sample in DRAWN])
         logits = Deployable(network, spec)(torch.from_numpy(images))
-        factor = 2 / logits.std()
+        lesion = torch.from_numpy(np.stack([mask_to_network(s.mask_hw, SIZE) for s in DRAWN]))
+        is_lesion = lesion[:, None]
+        factor = 2 / logits.std() * (logits[is_lesion].mean() - logits[~is_lesion].mean()).sign()
         network.final.weight.mul_(factor)
         network.final.bias.sub_(logits.median()).mul_(factor)
         return save_network(
