@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from scunext_edge.artifacts import Artifact
-from scunext_edge.benchmarks import records, stats
 from scunext_edge.benchmarks.environment import machine
 from scunext_edge.benchmarks.measure import harness_cost_ns
 from scunext_edge.benchmarks.schedule import Case, Step, run_cases
@@ -16,19 +14,19 @@ from scunext_edge.data.datasets import Dataset
 from scunext_edge.data.source import Source, calibration_images, test_images
 from scunext_edge.errors import (
     BackendError,
-    BackendMissing,
-    BackendUnavailable,
     MeasurementError,
     ScunextEdgeError,
 )
 from scunext_edge.evaluation.evaluate import evaluate
-from scunext_edge.evaluation.gate import Verdict, judge
+from scunext_edge.evaluation.gate import judge
 from scunext_edge.evaluation.records import Evaluation
 from scunext_edge.pipeline.complexity import Complexity, complexities
-from scunext_edge.pipeline.forms import OFFERED, Forms
+from scunext_edge.pipeline.entries import Entry, plan
+from scunext_edge.pipeline.forms import Forms
 from scunext_edge.pipeline.pictures import choose_pictures
+from scunext_edge.pipeline.rows import finished
 from scunext_edge.pipeline.settings import Settings
-from scunext_edge.pipeline.subjects import Subject, resolve
+from scunext_edge.pipeline.subjects import resolve
 from scunext_edge.progress import Advance
 from scunext_edge.provenance import tool
 from scunext_edge.report import verdict as verdicts
@@ -39,25 +37,6 @@ from scunext_edge.runtime.registry import BackendStatus, statuses
 from scunext_edge.storage import storage_errors, write_json
 
 UNTRAINED_CALIBRATION = 4  # images; any range will do for a network whose masks mean nothing
-
-
-@dataclass(slots=True)
-class Entry:
-    """A row while it grows."""
-
-    subject: Subject
-    row: Row
-    artifact: Artifact | None = None
-    record: records.Record | None = None
-    evaluation: Evaluation | None = None
-    verdict: Verdict | None = None
-    is_reference: bool = False
-
-    def fail(self, error: ScunextEdgeError) -> None:
-        """Note why there are no numbers: lacking here is skipped, everything else has failed."""
-        lacking = isinstance(error, BackendMissing | BackendUnavailable)
-        reason = f"{error}" + (f" ({error.hint})" if error.hint else "")
-        self.row = replace(self.row, status="skipped" if lacking else "failed", reason=reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,16 +68,16 @@ def bench(settings: Settings, *, advance: Advance = lambda what, done, of: None)
     with storage_errors(settings.out):
         (settings.out / "records").mkdir(parents=True, exist_ok=True)
     engines = {status.name: status for status in statuses(settings.backends)}
-    entries = [entry for subject in subjects for entry in _plan(subject, settings, engines)]
+    entries = [entry for subject in subjects for entry in plan(subject, settings, engines)]
     _export(entries, settings, advance)
     counted = complexities(subjects, settings.out / "records", advance)
     _measure(entries, settings, engines, advance)
     _evaluate(entries, settings, engines, source, dataset, advance)
     _gate(entries, settings)
-    rows = tuple(_finished(entry, counted[entry.subject.label]) for entry in entries)
+    rows = tuple(finished(entry, counted[entry.subject.label]) for entry in entries)
     content = _content(rows, settings, source, dataset, list(counted.values()))
     write_json(settings.out / "results.json", content)
-    choose_pictures(entries, source, dataset, settings.out / "pictures", settings.device)
+    choose_pictures(entries, source, dataset, settings.out / "pictures")
     files = write_report(settings.out)
     verdict = verdicts.judge(read_run(settings.out))
     return Outcome(
@@ -108,44 +87,6 @@ def bench(settings: Settings, *, advance: Advance = lambda what, done, of: None)
         verdict=verdict.text,
         passed=all(row.gate != "failed" for row in rows),
     )
-
-
-def _plan(
-    subject: Subject, settings: Settings, engines: Mapping[str, BackendStatus]
-) -> list[Entry]:
-    """A row for everything that was asked for and exists; those that cannot run say why."""
-    entries = []
-    for backend in settings.backends:
-        for device, precision, quantizer in _offered(backend, settings):
-            if quantizer == "nncf" and not subject.trained:
-                continue  # another quantizer is a question of accuracy
-            row = Row(
-                model=subject.label,
-                backend=backend,
-                precision=precision,
-                quantizer=quantizer,
-                device=device,
-                threads=settings.suite.threads,
-                input_size=subject.size,
-                status="ok",
-            )
-            entry = Entry(subject=subject, row=row)
-            status = engines[backend]
-            if not status.available:
-                entry.fail(BackendMissing(status.reason or "not available", hint=status.hint))
-            entries.append(entry)
-    return entries
-
-
-def _offered(backend: str, settings: Settings) -> Iterator[tuple[str, str, str | None]]:
-    """Device, precision and quantizer of every row that an engine is asked for."""
-    device = settings.device
-    graphs = ("cuda-graph",) if (backend, device) == ("torch", "cuda") else ()
-    for precision, quantizer in OFFERED[backend]:
-        if precision == "fp16" and backend == "torch" and device == "cpu":
-            continue  # torch has no half convolutions there
-        if precision in settings.precisions or backend == "tensorrt":
-            yield from ((each, precision, quantizer) for each in (device, *graphs))
 
 
 def _export(entries: list[Entry], settings: Settings, advance: Advance) -> None:
@@ -260,61 +201,6 @@ def _gate(entries: list[Entry], settings: Settings) -> None:
                 limits=settings.limits,
                 confidence=settings.confidence,
             )
-
-
-def _finished(entry: Entry, counted: Complexity) -> Row:
-    row = replace(entry.row, params=counted.params, macs=counted.macs)
-    if counted.macs is not None:
-        row = replace(row, flops=2 * counted.macs)
-    if entry.artifact is not None:
-        row = replace(row, artifact_id=entry.artifact.id, size_bytes=entry.artifact.size_bytes)
-    if entry.record is not None and row.status == "ok":
-        row = replace(
-            row,
-            precision_ran=entry.record.subject.precision_ran,
-            latency_ms=stats.latency(entry.record),
-            memory_mb=stats.memory_mb(entry.record),
-        )
-    return replace(_with_scores(row, entry), doubts=tuple(_doubts(row, entry)))
-
-
-def _with_scores(row: Row, entry: Entry) -> Row:
-    scores, verdict = entry.evaluation, entry.verdict
-    if scores is None:
-        return row
-    row = replace(
-        row,
-        dice=scores.mean("dice"),
-        iou=scores.mean("iou"),
-        precision_score=scores.mean("precision"),
-        recall=scores.mean("recall"),
-    )
-    if entry.is_reference:
-        worst = min(scores.scores, key=lambda name: scores.scores[name].dice)
-        return replace(row, gate="reference", worst_image=worst)
-    if verdict is None:
-        return row
-    dice, iou = verdict.drops["dice"], verdict.drops["iou"]
-    return replace(
-        row,
-        dice_drop=dice.mean,
-        dice_drop_upper=dice.upper,
-        iou_drop=iou.mean,
-        iou_drop_upper=iou.upper,
-        gate="passed" if verdict.passed else "failed",
-        worst_image=dice.worst_image,
-    )
-
-
-def _doubts(row: Row, entry: Entry) -> list[str]:
-    found = list(stats.doubts(entry.record)) if entry.record is not None else []
-    if row.precision_ran is not None and row.precision_ran != row.precision:
-        found.append(f"{row.precision} was asked for, the engine ran {row.precision_ran}")
-    if not entry.subject.trained and row.status == "ok":
-        found.append("random weights: latency and complexity only")
-    if entry.evaluation and not entry.is_reference and entry.verdict is None:
-        found.append("no FP32 row was scored to compare with: the gate did not look at this one")
-    return found
 
 
 def _content(

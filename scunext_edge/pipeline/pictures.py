@@ -6,35 +6,22 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from PIL import Image as PillowImage
 
-from scunext_edge.artifacts import Artifact
 from scunext_edge.data.datasets import Dataset
 from scunext_edge.data.source import Source
 from scunext_edge.evaluation.evaluate import keep_masks
-from scunext_edge.evaluation.gate import Verdict
-from scunext_edge.evaluation.records import Evaluation
-from scunext_edge.results import Row
+from scunext_edge.pipeline.entries import Entry
 from scunext_edge.storage import new_directory, read_json, write_json
 
 LARGEST_SIDE = 512  # pixels: enough for a strip, and a run stays small
 
 
-class Scored(Protocol):
-    """What is read of a row here."""
-
-    row: Row
-    artifact: Artifact | None
-    evaluation: Evaluation | None
-    verdict: Verdict | None
-    is_reference: bool
-
-
 def choose_pictures(
-    entries: Sequence[Scored], source: Source, dataset: Dataset, folder: Path, device: str
+    entries: Sequence[Entry], source: Source, dataset: Dataset, folder: Path
 ) -> None:
     """Store images, truth and masks for the report, with ``index.json``.
 
@@ -57,20 +44,20 @@ def choose_pictures(
             _store_sample(dataset, name, temporary)
         for pair in pairs:
             for entry in pair:
-                _store_masks(entry, source, list(wanted), temporary, device)
+                _store_masks(entry, source, list(wanted), temporary)
         write_json(temporary / "plan.json", plan)
         write_json(temporary / "index.json", [_indexed(n, why, pairs) for n, why in wanted.items()])
 
 
-def _by_model(entries: Sequence[Scored]) -> dict[str, list[Scored]]:
-    models: dict[str, list[Scored]] = {}
+def _by_model(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
+    models: dict[str, list[Entry]] = {}
     for entry in entries:
         if entry.evaluation is not None:
             models.setdefault(entry.row.model, []).append(entry)
     return models
 
 
-def _pair(entries: list[Scored]) -> tuple[Scored, Scored] | None:
+def _pair(entries: list[Entry]) -> tuple[Entry, Entry] | None:
     """The reference, and the INT8 row that loses most on a single image."""
     reference = next((entry for entry in entries if entry.is_reference), None)
     quantized = [entry for entry in entries if entry.row.precision == "int8" and entry.verdict]
@@ -79,13 +66,13 @@ def _pair(entries: list[Scored]) -> tuple[Scored, Scored] | None:
     return reference, max(quantized, key=lambda entry: _worst(entry)[1])
 
 
-def _worst(entry: Scored) -> tuple[str, float]:
+def _worst(entry: Entry) -> tuple[str, float]:
     assert entry.verdict is not None
     drop = entry.verdict.drops["dice"]
     return drop.worst_image, drop.worst
 
 
-def _wanted(pairs: Sequence[tuple[Scored, Scored]]) -> dict[str, str]:
+def _wanted(pairs: Sequence[tuple[Entry, Entry]]) -> dict[str, str]:
     """Image id -> why it was chosen; the first reason counts."""
     wanted: dict[str, str] = {}
     for reference, quantized in pairs:
@@ -111,14 +98,14 @@ def _store_sample(dataset: Dataset, name: str, folder: Path) -> None:
     _small(truth, PillowImage.Resampling.NEAREST).save(folder / f"{name}.truth.png")
 
 
-def _store_masks(
-    entry: Scored, source: Source, names: list[str], folder: Path, device: str
-) -> None:
+def _store_masks(entry: Entry, source: Source, names: list[str], folder: Path) -> None:
     assert entry.artifact is not None
     target = folder / entry.row.key
     target.mkdir()
     with tempfile.TemporaryDirectory(prefix="scunext-edge-") as full:
-        keep_masks(entry.artifact, entry.row.backend, source, names, Path(full), device=device)
+        keep_masks(
+            entry.artifact, entry.row.backend, source, names, Path(full), device=entry.row.device
+        )
         for name in names:
             with PillowImage.open(Path(full, f"{name}.png")) as mask:
                 _small(mask, PillowImage.Resampling.NEAREST).save(target / f"{name}.png")
@@ -132,7 +119,7 @@ def _small(image: PillowImage.Image, how: PillowImage.Resampling) -> PillowImage
     return image.resize((width, height), how)
 
 
-def _indexed(name: str, why: str, pairs: Sequence[tuple[Scored, Scored]]) -> dict[str, Any]:
+def _indexed(name: str, why: str, pairs: Sequence[tuple[Entry, Entry]]) -> dict[str, Any]:
     keys = [entry.row.key for pair in pairs for entry in pair]
     return {
         "id": name,

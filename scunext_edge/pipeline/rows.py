@@ -1,0 +1,66 @@
+"""A finished row: what the stages found of an entry, as it stands in ``results.json``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from scunext_edge.benchmarks import stats
+from scunext_edge.pipeline.complexity import Complexity
+from scunext_edge.pipeline.entries import Entry
+from scunext_edge.results import Row
+
+
+def finished(entry: Entry, counted: Complexity) -> Row:
+    """The row with everything that was measured; null where nothing was."""
+    row = replace(entry.row, params=counted.params, macs=counted.macs)
+    if counted.macs is not None:
+        row = replace(row, flops=2 * counted.macs)
+    if entry.artifact is not None:
+        row = replace(row, artifact_id=entry.artifact.id, size_bytes=entry.artifact.size_bytes)
+    if entry.record is not None and row.status == "ok":
+        row = replace(
+            row,
+            precision_ran=entry.record.subject.precision_ran,
+            latency_ms=stats.latency(entry.record),
+            memory_mb=stats.memory_mb(entry.record),
+        )
+    return replace(_with_scores(row, entry), doubts=tuple(_doubts(row, entry)))
+
+
+def _with_scores(row: Row, entry: Entry) -> Row:
+    scores, verdict = entry.evaluation, entry.verdict
+    if scores is None:
+        return row
+    row = replace(
+        row,
+        dice=scores.mean("dice"),
+        iou=scores.mean("iou"),
+        precision_score=scores.mean("precision"),
+        recall=scores.mean("recall"),
+    )
+    if entry.is_reference:
+        worst = min(scores.scores, key=lambda name: scores.scores[name].dice)
+        return replace(row, gate="reference", worst_image=worst)
+    if verdict is None:
+        return row
+    dice, iou = verdict.drops["dice"], verdict.drops["iou"]
+    return replace(
+        row,
+        dice_drop=dice.mean,
+        dice_drop_upper=dice.upper,
+        iou_drop=iou.mean,
+        iou_drop_upper=iou.upper,
+        gate="passed" if verdict.passed else "failed",
+        worst_image=dice.worst_image,
+    )
+
+
+def _doubts(row: Row, entry: Entry) -> list[str]:
+    found = list(stats.doubts(entry.record)) if entry.record is not None else []
+    if row.precision_ran is not None and row.precision_ran != row.precision:
+        found.append(f"{row.precision} was asked for, the engine ran {row.precision_ran}")
+    if not entry.subject.trained and row.status == "ok":
+        found.append("random weights: latency and complexity only")
+    if entry.evaluation and not entry.is_reference and entry.verdict is None:
+        found.append("no FP32 row was scored to compare with: the gate did not look at this one")
+    return found
