@@ -65,7 +65,8 @@ class Artifact:
         if len(names) != 1:
             raise ArtifactError(
                 f"{self.directory} holds {len(names)} {suffix} files, not one",
-                hint=f"its format is {self.card.format}, its files: {', '.join(sorted(self.digests))}",
+                hint=f"its format is {self.card.format}, its files: "
+                + ", ".join(sorted(self.digests)),
             )
         return self.directory / names[0]
 

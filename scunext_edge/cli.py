@@ -340,13 +340,13 @@ def main() -> None:
         raise SystemExit(error.exit_code) from error
 
 
-def _options(pairs: list[str]) -> dict[str, Any]:
+def _options(pairs: list[str], *, of: str = "--option") -> dict[str, Any]:
     """``skip=false`` to ``{"skip": False}``."""
     parsed = {}
     for pair in pairs:
         name, separator, value = pair.partition("=")
         if not separator:
-            raise typer.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint="--option")
+            raise typer.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint=of)
         try:
             parsed[name] = json.loads(value)
         except json.JSONDecodeError:
@@ -357,7 +357,7 @@ def _options(pairs: list[str]) -> dict[str, Any]:
 def _limits(pairs: list[str]) -> dict[str, float]:
     """``dice=0.005`` to ``{"dice": 0.005}``."""
     limits = {}
-    for name, value in _options(pairs).items():
+    for name, value in _options(pairs, of="--gate").items():
         if not isinstance(value, (int, float)) or isinstance(value, bool):
             raise typer.BadParameter(f"{value!r} is no number", param_hint="--gate")
         limits[name] = float(value)

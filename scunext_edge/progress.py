@@ -10,12 +10,16 @@ Advance = Callable[[str, int, int], None]  # what is done, how much of it, out o
 
 @contextmanager
 def progress_bar() -> Iterator[Advance]:
-    """Yield a function to report with; each new description gets a line of its own."""
+    """Yield a function to report with; each new description gets a line of its own.
+
+    Nothing is shown before the first report.
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        TaskID,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
@@ -28,12 +32,18 @@ def progress_bar() -> Iterator[Advance]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        tasks: dict[str, int] = {}
+    bar = Progress(*columns, console=Console(stderr=True))
+    tasks: dict[str, TaskID] = {}
 
-        def advance(what: str, done: int, of: int) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=of)
-            bar.update(tasks[what], completed=done, total=of)  # type: ignore[arg-type]
+    def advance(what: str, done: int, of: int) -> None:
+        if not tasks:
+            bar.start()
+        if what not in tasks:
+            tasks[what] = bar.add_task(what, total=of)
+        bar.update(tasks[what], completed=done, total=of)
 
+    try:
         yield advance
+    finally:
+        if tasks:
+            bar.stop()

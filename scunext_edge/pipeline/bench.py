@@ -14,8 +14,10 @@ from scunext_edge.data.datasets import Dataset
 from scunext_edge.data.source import Source, calibration_images, test_images
 from scunext_edge.errors import (
     BackendError,
+    DataError,
     MeasurementError,
     ScunextEdgeError,
+    StorageError,
 )
 from scunext_edge.evaluation.evaluate import evaluate
 from scunext_edge.evaluation.gate import judge
@@ -103,6 +105,8 @@ def _export(entries: list[Entry], settings: Settings, advance: Advance) -> None:
         row = entry.row
         try:
             entry.artifact = forms[subject.label].get(row.backend, row.precision, row.quantizer)
+        except (DataError, StorageError):
+            raise  # no fault of this row: the others would meet it too
         except ScunextEdgeError as error:
             entry.fail(error)
     advance("exports", len(entries), len(entries))
@@ -179,6 +183,8 @@ def _evaluate(
                 dataset=dataset,
                 backend_version=engines[entry.row.backend].version,
             )
+        except (DataError, StorageError):
+            raise  # no fault of this row: the others would meet it too
         except ScunextEdgeError as error:
             entry.fail(error)
     advance("rows scored", len(scored), len(scored))

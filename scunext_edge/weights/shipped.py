@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -31,7 +33,8 @@ def deployed(model: str, *, backend: str, precision: str) -> Artifact:
     if model not in names():
         raise ConfigError(
             f"no network called {model!r} ships with this package",
-            hint=f"choose one of: {', '.join(names())}, or give an artifact's folder",
+            hint=f"{_near(model, names())}choose one of: {', '.join(names())}, "
+            "or give an artifact's folder",
         )
     forms: dict[tuple[bool, str], Form] = {
         (True, "fp32"): "checkpoint",
@@ -42,6 +45,12 @@ def deployed(model: str, *, backend: str, precision: str) -> Artifact:
     if form is None:
         raise ConfigError(
             f"{model} does not ship in {precision} for {backend}",
-            hint="use fp32 or int8 on onnxruntime or openvino, or fp32 on torch",
+            hint=f"{_near(precision, ('fp32', 'int8'))}use fp32 or int8 on onnxruntime or "
+            "openvino, or fp32 on torch",
         )
     return shipped(model, form)
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name.lower(), known, n=1)
+    return f"did you mean {near[0]!r}? " if near and near[0] != name else ""

@@ -10,10 +10,19 @@ from pathlib import Path
 import pytest
 
 from scunext_edge.benchmarks import records as measurements
-from scunext_edge.errors import BackendUnavailable, ConfigError, EngineError
+from scunext_edge.errors import (
+    BackendUnavailable,
+    ConfigError,
+    DataError,
+    EngineError,
+    StorageError,
+)
 from scunext_edge.evaluation import records as evaluations
 from scunext_edge.pipeline import bench as module
+from scunext_edge.pipeline import rows
 from scunext_edge.pipeline.bench import Outcome, bench
+from scunext_edge.pipeline.complexity import Complexity
+from scunext_edge.pipeline.entries import Entry
 from scunext_edge.pipeline.settings import Settings
 from scunext_edge.results import Row
 from scunext_edge.runtime.registry import BackendStatus
@@ -194,7 +203,7 @@ def make_row(**changes):
 
 
 @pytest.mark.parametrize(
-    ("rows", "code"),
+    ("statuses", "code"),
     [
         (["ok"], 0),
         (["ok", "skipped", "failed"], 0),
@@ -202,9 +211,9 @@ def make_row(**changes):
         (["skipped", "failed"], 5),
     ],
 )
-def test_a_run_without_a_single_number_does_not_end_well(rows, code):
+def test_a_run_without_a_single_number_does_not_end_well(statuses, code):
     outcome = Outcome(
-        rows=tuple(make_row(status=status) for status in rows),
+        rows=tuple(make_row(status=status) for status in statuses),
         content={},
         files=None,
         verdict="",
@@ -218,7 +227,7 @@ def test_a_run_without_a_single_number_does_not_end_well(rows, code):
     ("error", "status"), [(BackendUnavailable("no GPU"), "skipped"), (EngineError("!"), "failed")]
 )
 def test_what_is_lacking_is_skipped_and_what_broke_has_failed(error, status):
-    entry = module.Entry(subject=None, row=make_row())
+    entry = Entry(subject=None, row=make_row())
     entry.fail(error)
     assert (entry.row.status, entry.row.reason) == (status, str(error))
 
@@ -230,7 +239,7 @@ def entries_of(*forms):
         label, trained = "unext", True
 
     return [
-        module.Entry(
+        Entry(
             subject=Subject,
             row=make_row(backend=backend, precision=precision),
             evaluation=evaluations.from_answer(
@@ -260,7 +269,23 @@ def test_a_row_that_nothing_was_compared_with_says_so(finished):
     (entry,) = entries_of(("onnxruntime", "int8", 0.875))
     module._gate([entry], finished.settings)
     assert entry.verdict is None
-    assert "the gate did not look at this one" in module._doubts(entry.row, entry)[-1]
+    row = rows.finished(entry, Complexity(model="unext"))
+    assert (row.gate, row.dice) == (None, 0.875)
+    assert "the gate did not look at this one" in row.doubts[-1]
+
+
+@pytest.mark.parametrize(
+    "error", [DataError("a mask of another size"), StorageError("no space left")]
+)
+def test_what_every_row_would_meet_ends_the_run_at_once(copied, quick, monkeypatch, error):
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(module, "evaluate", fail)
+    before = files_of(copied.out)
+    with pytest.raises(type(error), match=str(error)):
+        bench(copied)
+    assert files_of(copied.out) == before
 
 
 @pytest.mark.parametrize(
