@@ -1,0 +1,112 @@
+"""The wheel holds the package with its data, and nothing beside it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+
+from scunext_edge import __version__
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Built without isolation, so that no network is needed."""
+    pytest.importorskip("hatchling", reason="hatchling, of the extra dev, builds the wheel")
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (path,) = folder.glob("*.whl")
+    with zipfile.ZipFile(path) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel):
+    return Parser().parsestr(wheel.read(f"{info()}/METADATA").decode())
+
+
+def info():
+    return f"scunext_edge-{__version__}.dist-info"
+
+
+def test_the_top_level_is_the_package_and_its_metadata(wheel):
+    assert {name.split("/")[0] for name in wheel.namelist()} == {"scunext_edge", info()}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["py", "typed", "toml", "j2", "css", "json", "safetensors", "onnx", "md"],
+)
+def test_every_file_of_the_package_is_inside(wheel, kind):
+    files = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "scunext_edge").rglob(f"*.{kind}")
+        if is_tracked(path)
+    }
+    assert files <= set(wheel.namelist())
+
+
+def test_what_the_commands_read_is_inside(wheel):
+    names = set(wheel.namelist())
+    for name in (
+        "py.typed",
+        "benchmarks/suites/default.toml",
+        "benchmarks/suites/full.toml",
+        "training/presets/fast.toml",
+        "training/presets/paper.toml",
+        "report/templates/report.html.j2",
+        "report/templates/style.css",
+    ):
+        assert f"scunext_edge/{name}" in names
+
+
+def test_tests_and_caches_stay_outside(wheel):
+    assert not [name for name in wheel.namelist() if "test" in name.lower() or "pycache" in name]
+
+
+def test_the_licence_is_inside(wheel):
+    assert f"{info()}/licenses/LICENSE" in wheel.namelist()
+
+
+def test_the_command_is_installed(wheel):
+    entry_points = wheel.read(f"{info()}/entry_points.txt").decode()
+    assert "scunext-edge = scunext_edge.cli:main" in entry_points
+
+
+def test_the_base_installation_brings_no_engine(metadata):
+    needed = [line for line in metadata.get_all("Requires-Dist") if "extra ==" not in line]
+    names = {line.split(">")[0].split(";")[0].strip() for line in needed}
+    assert names == {"numpy", "pillow", "typer", "rich", "tomli"}
+
+
+def test_every_hint_names_an_extra_that_exists(metadata):
+    from scunext_edge.doctor import examine
+
+    extras = set(metadata.get_all("Provides-Extra"))
+    assert {extra.name for extra in examine().extras} <= extras
+
+
+def test_what_all_brings_has_no_tensorrt(metadata):
+    lines = [line for line in metadata.get_all("Requires-Dist") if "extra == 'all'" in line]
+    assert lines
+    assert not [line for line in lines if "tensorrt" in line]
+
+
+def is_tracked(path):
+    """Whether git would ship this file; where there is no git, every file counts."""
+    if not (ROOT / ".git").exists():
+        return "__pycache__" not in path.parts
+    done = subprocess.run(
+        ["git", "-C", os.fspath(ROOT), "ls-files", "--error-unmatch", os.fspath(path)],
+        capture_output=True,
+    )
+    return done.returncode == 0
