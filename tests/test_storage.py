@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,12 +105,20 @@ def test_ctrl_c_while_the_old_directory_is_removed_leaves_the_new_one_whole(tmp_
     assert names(path) == ["new"]
 
 
-def test_an_old_directory_comes_back_if_the_new_one_cannot_take_its_place(tmp_path):
+def test_an_old_directory_comes_back_if_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):
     path = tmp_path / "a"
     path.mkdir()
     (path / "old").touch()
-    with pytest.raises(StorageError), new_directory(path) as temporary:
-        temporary.rmdir()
+    real = Path.replace
+
+    def refuse_the_new(self, target):
+        if target == path and (self / "new").exists():
+            raise OSError(errno.EBUSY, "busy")
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", refuse_the_new)
+    with pytest.raises(StorageError, match="busy"), new_directory(path) as temporary:
+        (temporary / "new").touch()
     assert names(path) == ["old"]
     assert names(tmp_path) == ["a"]
 
