@@ -49,9 +49,7 @@ def read_run(directory: Path) -> Run:
     """Read ``results.json``, the records of its rows and the chosen pictures."""
     path = directory / "results.json"
     if not path.is_file():
-        raise ArtifactError(
-            f"{path} does not exist", hint="give the folder that `bench` wrote to"
-        )
+        raise ArtifactError(f"{path} does not exist", hint="give the folder that `bench` wrote to")
     content = read_json(path)
     if not isinstance(content, dict):
         raise ArtifactError(f"{path} holds no results", hint="`scunext-edge bench` writes them")

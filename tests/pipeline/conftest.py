@@ -80,7 +80,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     return make_checkpoint(tmp_path_factory.mktemp("trained") / "unext")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def finished(
     checkpoint: Artifact, tmp_path_factory: pytest.TempPathFactory, without_nncf: None
 ) -> Finished:
@@ -98,7 +98,7 @@ def finished(
     return Finished(settings=settings, outcome=bench(settings))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def without_nncf() -> Iterator[None]:
     """Its own tests are those of the exports; quantizing once more takes ten seconds."""
     with pytest.MonkeyPatch.context() as patch:
