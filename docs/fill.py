@@ -199,6 +199,23 @@ def _rows(paths: Sequence[Path], _: int | None) -> str:
     )
 
 
+def _speed(paths: Sequence[Path], _: int | None) -> str:
+    """Images per second of a training step, ours and plain; the ratio with its range."""
+    titles = ["network", "threads", "precision", "plain", "ours", "ratio (least to most)", "loader"]
+    return _table(
+        titles,
+        [
+            [
+                *(f"`{row['model']}`", str(row["threads"]), row["precision"]),
+                *(f"{row[name]:.1f}" for name in ("plain_images_s", "images_s")),
+                f"{row['ratio']:.2f} ({row['ratio_least']:.2f} to {row['ratio_most']:.2f})",
+                f"{row['loader_share']:.1%} of a step",
+            ]
+            for row in _json(paths)["summary"]
+        ],
+    )
+
+
 def _transcript(paths: Sequence[Path], lines: int | None) -> str:
     """What a command printed, as ``docs/record.py`` stored it."""
     text = paths[0].read_text(encoding="utf-8").rstrip("\n").split("\n")
@@ -212,6 +229,7 @@ VIEWS: dict[str, Callable[[Sequence[Path], int | None], str]] = {
     "shipped": _shipped,
     "trained": _trained,
     "rows": _rows,
+    "speed": _speed,
     "transcript": _transcript,
 }
 
