@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -18,12 +19,12 @@ Builder = Callable[..., nn.Module]
 
 _OURS: dict[str, Builder] = {
     "scunext": SCUNeXt,
-    "unext": lambda: UNeXt(SMALL),
-    "unext-l": lambda: UNeXt(LARGE),
-    "unet": lambda: UNet((32, 64, 128, 256, 512)),
-    "unet-paper": lambda: UNet((48, 96, 176, 288, 464)),
-    "resunetpp": lambda: ResUNetPP((16, 32, 64, 128, 256)),
-    "resunetpp-paper": lambda: ResUNetPP((24, 24, 52, 136, 436)),
+    "unext": partial(UNeXt, SMALL),
+    "unext-l": partial(UNeXt, LARGE),
+    "unet": partial(UNet, (32, 64, 128, 256, 512)),
+    "unet-paper": partial(UNet, (48, 96, 176, 288, 464)),
+    "resunetpp": partial(ResUNetPP, (16, 32, 64, 128, 256)),
+    "resunetpp-paper": partial(ResUNetPP, (24, 24, 52, 136, 436)),
 }
 
 

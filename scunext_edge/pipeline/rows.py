@@ -9,6 +9,8 @@ from scunext_edge.pipeline.complexity import Complexity
 from scunext_edge.pipeline.entries import Entry
 from scunext_edge.results import Row
 
+ENOUGH_IMAGES = 30  # the percentile bootstrap is known to be too narrow on smaller samples
+
 
 def finished(entry: Entry, counted: Complexity) -> Row:
     """The row with everything that was measured; null where nothing was."""
@@ -63,4 +65,8 @@ def _doubts(row: Row, entry: Entry) -> list[str]:
         found.append("random weights: latency and complexity only")
     if entry.evaluation and not entry.is_reference and entry.verdict is None:
         found.append("no FP32 row was scored to compare with: the gate did not look at this one")
+    if entry.verdict and entry.verdict.drops["dice"].images < ENOUGH_IMAGES:
+        found.append(
+            f"{entry.verdict.drops['dice'].images} images: a bootstrap bound of so few is too tight"
+        )
     return found
