@@ -196,6 +196,8 @@ def test_a_misspelled_network_is_refused_where_torch_is_needed(run, tmp_path, co
 
 def test_an_engine_that_is_not_installed_is_code_3(run, tmp_path, network, photo, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    # another test may have imported it already
+    monkeypatch.delitem(sys.modules, "scunext_edge.runtime.backends.ort", raising=False)
     code, out, err = run("predict", photo, "--out", "o", "--model", network.directory)
     assert (code, out) == (3, "")
     assert "onnxruntime" in said(err)
