@@ -95,6 +95,20 @@ def read_json(path: Path) -> Any:
         raise ArtifactError(f"{path} cannot be read: {error}") from error
 
 
+def read_record(path: Path, *, kind: str, schema: int) -> dict[str, Any]:
+    """Read a record of ours; another kind or schema, or no record at all: ``ArtifactError``."""
+    data = read_json(path)
+    found = (data.get("schema"), data.get("kind")) if isinstance(data, dict) else (None, None)
+    if found != (schema, kind):
+        raise ArtifactError(
+            f"{path} is {found[1]!r} of schema {found[0]!r}; "
+            f"this version reads {kind!r} of schema {schema}",
+            hint="it was written by another version of scunext-edge: keep it, and use another "
+            "folder",
+        )
+    return dict(data)
+
+
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
     digest = hashlib.sha256()

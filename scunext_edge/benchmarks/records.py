@@ -11,7 +11,7 @@ from scunext_edge import __version__
 from scunext_edge.benchmarks.measure import Plan
 from scunext_edge.errors import ArtifactError
 from scunext_edge.results import Region
-from scunext_edge.storage import read_json, write_json
+from scunext_edge.storage import read_record, write_json
 
 # 1: first form
 SCHEMA = 1
@@ -101,15 +101,7 @@ def save(path: Path, record: Record) -> None:
 
 def load(path: Path) -> Record:
     """Read what :func:`save` wrote. Another schema, or no record at all, is an ArtifactError."""
-    data = read_json(path)
-    found = (data.get("schema"), data.get("kind")) if isinstance(data, dict) else (None, None)
-    if found != (SCHEMA, KIND):
-        raise ArtifactError(
-            f"{path} is {found[1]!r} of schema {found[0]!r}; "
-            f"this version reads {KIND!r} of schema {SCHEMA}",
-            hint="it was written by another version of scunext-edge: keep it, and measure into "
-            "another folder",
-        )
+    data = read_record(path, kind=KIND, schema=SCHEMA)
     try:
         return _from_json(data)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from scunext_edge.errors import ArtifactError
 from scunext_edge.metrics import Scores
-from scunext_edge.storage import read_json, write_json
+from scunext_edge.storage import read_record, write_json
 
 # 1: first form
 SCHEMA = 1
@@ -66,14 +66,7 @@ def save(path: Path, evaluation: Evaluation) -> None:
 
 def load(path: Path) -> Evaluation:
     """Read what :func:`save` wrote. Another schema, or no record at all, is an ArtifactError."""
-    data = read_json(path)
-    found = (data.get("schema"), data.get("kind")) if isinstance(data, dict) else (None, None)
-    if found != (SCHEMA, KIND):
-        raise ArtifactError(
-            f"{path} is {found[1]!r} of schema {found[0]!r}; "
-            f"this version reads {KIND!r} of schema {SCHEMA}",
-            hint="it was written by another version of scunext-edge",
-        )
+    data = read_record(path, kind=KIND, schema=SCHEMA)
     try:
         return from_answer(data)
     except (KeyError, TypeError, ValueError) as error:

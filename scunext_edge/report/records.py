@@ -10,7 +10,7 @@ from typing import Any
 
 from scunext_edge.errors import ArtifactError
 from scunext_edge.results import Row, rows_from_json
-from scunext_edge.storage import read_json
+from scunext_edge.storage import read_json, read_record
 
 RECORD_SCHEMA = 1
 
@@ -110,20 +110,14 @@ def _record(directory: Path, row: Row, kind: str) -> dict[str, Any] | None:
     path = directory / "records" / f"{row.key}{region}.{kind}.json"
     if row.status != "ok" or not path.is_file():
         return None
-    record = read_json(path)
-    if record["schema"] != RECORD_SCHEMA or record["kind"] != kind:
-        raise ArtifactError(
-            f"{path} is a {record['kind']} of schema {record['schema']!r}; "
-            f"this version reads a {kind} of schema {RECORD_SCHEMA}",
-            hint="it was written by another version of scunext-edge",
-        )
+    record = read_record(path, kind=kind, schema=RECORD_SCHEMA)
     measured = record["subject"].get("artifact_id")
     if measured and row.artifact_id and measured != row.artifact_id:
         raise ArtifactError(
             f"{path} is about artifact {measured}, but results.json says {row.artifact_id}",
             hint="the folder mixes two runs: run `scunext-edge bench` again with the same --out",
         )
-    return dict(record)
+    return record
 
 
 def _read_pictures(directory: Path) -> list[Picture]:
