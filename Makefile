@@ -6,6 +6,7 @@ ARGS ?=
 
 BIN := .venv/bin
 READY := .venv/.ready
+NATIVE := $(shell find scunext_edge/kernels/csrc -type f)
 
 .PHONY: bench test check wheel clean
 
@@ -23,7 +24,7 @@ check: $(READY)
 wheel: $(READY)
 	$(BIN)/python -m build --wheel
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml constraints.txt $(NATIVE)
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all,dev]'
 	touch $@

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -16,16 +17,24 @@ from scunext_edge import __version__
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """Built without isolation, so that no network is needed."""
-    pytest.importorskip("hatchling", reason="hatchling, of the extra dev, builds the wheel")
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+def build(folder, **environment):
+    """A wheel, built without isolation, so that no network is needed."""
+    pytest.importorskip("scikit_build_core", reason="it builds the wheel; of the extra dev")
+    command = [sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--quiet"]
+    done = subprocess.run(
+        [*command, "--wheel-dir", str(folder), str(ROOT)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+    )
     assert done.returncode == 0, done.stderr
     (path,) = folder.glob("*.whl")
-    with zipfile.ZipFile(path) as opened:
+    return path
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    with zipfile.ZipFile(build(tmp_path_factory.mktemp("wheel"))) as opened:
         yield opened
 
 
@@ -71,6 +80,28 @@ def test_what_the_commands_read_is_inside(wheel):
 
 def test_tests_and_caches_stay_outside(wheel):
     assert not [name for name in wheel.namelist() if "test" in name.lower() or "pycache" in name]
+
+
+def test_the_native_engine_is_inside_and_not_its_sources(wheel):
+    if shutil.which("c++") is None:
+        pytest.skip("no C++ compiler here")
+    kernels = {n for n in wheel.namelist() if n.startswith("scunext_edge/kernels/")}
+    assert "scunext_edge/kernels/libscunext.so" in kernels
+    assert "scunext_edge/kernels/include/scunext.h" in kernels
+    assert not [name for name in kernels if "csrc" in name]
+
+
+def test_one_wheel_serves_every_python_of_its_platform(wheel):
+    tags = Parser().parsestr(wheel.read(f"{info()}/WHEEL").decode()).get_all("Tag")
+    assert all(tag.startswith("py3-none-") for tag in tags)
+
+
+def test_without_a_compiler_everything_else_is_still_built(tmp_path):
+    path = build(tmp_path, CC="/no/compiler", CXX="/no/compiler")
+    assert path.name.endswith("-py3-none-any.whl")
+    with zipfile.ZipFile(path) as opened:
+        assert "scunext_edge/kernels/native.py" in opened.namelist()
+        assert not [name for name in opened.namelist() if name.endswith(".so")]
 
 
 def test_the_licence_is_inside(wheel):
