@@ -17,7 +17,7 @@ PACKAGE = ROOT / "scunext_edge"
 LAYERS = [
     {"errors"},
     {"spec", "storage", "progress", "provenance"},
-    {"artifacts", "data", "isolate", "metrics", "results"},
+    {"artifacts", "data", "isolate", "kernels", "metrics", "results"},
     {"models", "runtime", "weights"},
     {"training", "benchmarks", "evaluation"},
     {"export", "report"},
