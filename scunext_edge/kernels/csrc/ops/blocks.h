@@ -1,0 +1,135 @@
+// Weights of convolutions and matrix products, packed for tile.h: biases first, then one block of output channels after
+// the other, each in the order in which a tile reads it. Also the strips of a row that a block works through.
+#pragma once
+#include "epilogue.h"
+
+namespace {
+
+// What the sums of an operation are made of.
+struct Floats {
+  using In = float;
+  using Lane = float;
+  using Weight = float;
+  static constexpr int K = 1;
+  template <class V>
+  using On = F32<V>;
+};
+template <bool kNonnegative>
+struct Bytes {
+  using In = uint8_t;
+  using Lane = int32_t;
+  using Weight = int8_t;
+  static constexpr int K = 4;
+  template <class V>
+  using On = Q8<V, kNonnegative>;
+};
+
+// Only where the dot product handles signs by hand (its quad then carries a magnitude) is it worth a kernel of its own.
+constexpr bool kSignsCost = sizeof(Half::Quad) > sizeof(Half::I);
+
+// Calls run(sums) with the arithmetic that the input needs.
+template <class Fn>
+inline void with_arithmetic(const Tensor& in, Fn run) {
+  if (in.type == Type::f32) return run(Floats{});
+  if (kSignsCost && !in.nonnegative) return run(Bytes<!kSignsCost>{});
+  run(Bytes<true>{});
+}
+
+template <class V_, int VB_>
+struct Block {
+  using V = V_;
+  static constexpr int VB = VB_, width = V::L * VB_;
+};
+
+// Blocks of output channels: as many of VB wide vectors as fit, then single ones, then halves.
+template <int VB, class Fn>
+inline void each_block(int channels, Fn run) {
+  int c = 0;
+  for (; c + Wide::L * VB <= channels; c += Wide::L * VB) run(Block<Wide, VB>{}, c);
+  if constexpr (VB > 1)
+    for (; c + Wide::L <= channels; c += Wide::L) run(Block<Wide, 1>{}, c);
+  if constexpr (Wide::L > Half::L)
+    for (; c < channels; c += Half::L) run(Block<Half, 1>{}, c);
+}
+
+// `taps` kernel positions; `together` of them (3 or 1) lie next to each other for every step of K channels.
+struct Packing {
+  int taps, together, channels, out_channels;
+  int64_t weights() const { return int64_t(taps) * channels * out_channels; }
+  static size_t biases_size(int out_channels) { return (size_t(out_channels) * 4 + 63) / 64 * 64; }
+};
+
+template <class P>
+inline size_t packed_size(const Packing& p) {
+  return Packing::biases_size(p.out_channels) + size_t(p.weights()) * sizeof(typename P::Weight);
+}
+
+template <class P>
+inline const typename P::Weight* packed_weights(const Op& op, int out_channels) {
+  const char* start = static_cast<const char*>(op.packed) + Packing::biases_size(out_channels);
+  return reinterpret_cast<const typename P::Weight*>(start);
+}
+
+template <class P, int VB>
+inline void pack_weights(const Packing& p, const typename P::Weight* from, const typename P::Lane* bias, void* packed) {
+  using Weight = typename P::Weight;
+  auto* biases = static_cast<typename P::Lane*>(packed);
+  Weight* to = reinterpret_cast<Weight*>(static_cast<char*>(packed) + Packing::biases_size(p.out_channels));
+  each_block<VB>(p.out_channels, [&](auto block, int oc) {
+    for (int group = 0; group < p.taps; group += p.together)
+      for (int c = 0; c < p.channels; c += P::K)
+        for (int tap = group; tap < group + p.together; tap++)
+          for (int lane = 0; lane < block.width; lane++)
+            for (int k = 0; k < P::K; k++)
+              *to++ = from[(int64_t(tap) * p.channels + c + k) * p.out_channels + oc + lane];
+  });
+  for (int o = 0; o < p.out_channels; o++) {
+    biases[o] = bias[o];
+    if constexpr (P::K == 4) {  // inputs are stored plus kQ8Offset; modulo 2^32, as the sums themselves
+      uint32_t sum = 0;
+      for (int64_t i = o; i < p.weights(); i += p.out_channels) sum += uint32_t(int32_t(from[i]));
+      biases[o] = int32_t(uint32_t(biases[o]) - uint32_t(kQ8Offset) * sum);
+    }
+  }
+}
+
+template <class P>
+inline auto source_weights(const Op& op) {
+  if constexpr (P::K == 4) return op.blob[0].i8();
+  else return op.blob[0].f32();
+}
+template <class P>
+inline auto source_bias(const Op& op) {
+  if constexpr (P::K == 4) return op.blob[1].i32();
+  else return op.blob[1].f32();
+}
+
+template <class In>
+inline const In* pixel(const Tensor& t, int y, int x) {
+  return static_cast<const In*>(t.data) + y * t.row + int64_t(x) * t.channels;
+}
+
+constexpr size_t kStripBytes = size_t(kVectors) * kTileRows * kStripRoom * Wide::L * sizeof(float);
+
+// Calls sum(x, tiles, kWide) over the n columns of a strip: tiles of one width, then of the other.
+template <class Fn>
+inline void each_tile(int n, int wide, int narrow, Fn sum) {
+  const Cover c = cover(n, wide, narrow);
+  if (c.wide) sum(0, c.wide, true);
+  if (c.narrow) sum(c.wide * wide, c.narrow, false);
+}
+
+// One row of n columns by segment_strip.
+template <class A, int VB>
+inline void segment_row(const typename A::In* x, int64_t step, const Segment* segments, int count,
+                        const typename A::Weight* weights, const typename A::Lane* bias, typename A::Lane* sums, int n) {
+  constexpr int64_t plane = kTileRows * kStripRow<A>;
+  each_tile(n, Tile::segment_wide, Tile::segment_narrow, [&](int column, int tiles, bool wide) {
+    const auto* from = x + column * step;
+    auto* to = sums + column * A::Vector::L;
+    if (wide) segment_strip<A, Tile::segment_wide, VB>(from, step, segments, count, weights, bias, to, plane, tiles);
+    else segment_strip<A, Tile::segment_narrow, VB>(from, step, segments, count, weights, bias, to, plane, tiles);
+  });
+}
+
+}  // namespace

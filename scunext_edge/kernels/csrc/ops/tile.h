@@ -1,0 +1,153 @@
+// The arithmetic of convolutions and matrix products: tiles of accumulators that never leave the registers.
+//
+// Lanes are output channels. A tile is TR rows x TX columns of pixels x VB vectors of channels. Weights are packed in the
+// order in which a tile reads them, so they stream; an input value is one broadcast load. Two forms:
+// - slide_strip (3x3, stride 1, dilation 1): the three weights of a kernel row stay in registers and each broadcast feeds
+//   the three outputs that it lies under. 36 multiplications cost 19 loads (two rows of six columns).
+// - segment_strip (everything else): each broadcast feeds VB vectors. A segment is a run of input channels at an offset
+//   from the output's pixel: nine for a 3x3 kernel, one for a 1x1, five for a token shift, which so costs nothing.
+// Both write raw sums into a strip of scratch in the first cache; epilogue.h does the rest.
+#pragma once
+#include "../rows.h"
+
+#if defined(__clang__)
+#define SCX_UNROLL _Pragma("clang loop unroll(full)")
+#elif defined(__GNUC__)
+#define SCX_UNROLL _Pragma("GCC unroll 64")  // arrays of accumulators become registers only when every loop is unrolled
+#else
+#define SCX_UNROLL
+#endif
+
+namespace {
+
+// How many columns a tile has. `wide` fills the registers, `narrow` fits what is left of a row (any even width from 4
+// is covered without waste by 4 and 6); `segment_*`: the same for one row of two vectors.
+#if defined(__AVX512F__)
+struct Tile { static constexpr int wide = 12, narrow = 8, segment_wide = 12, segment_narrow = 8; };
+#elif defined(__aarch64__)
+struct Tile { static constexpr int wide = 6, narrow = 4, segment_wide = 6, segment_narrow = 4; };
+#else
+struct Tile { static constexpr int wide = 6, narrow = 4, segment_wide = 6, segment_narrow = 4; };
+#endif
+constexpr int kTileRows = 2;      // of slide_strip: what a 2x2 pool needs
+constexpr int kStrip = 48;        // columns whose sums wait in scratch; a multiple of every width above
+constexpr int kStripRoom = kStrip + 12;
+constexpr int kVectors = 2;       // vectors of channels in a tile of segment_strip
+
+// f32: one channel a step.
+template <class V>
+struct F32 {
+  using In = float;
+  using Sum = typename V::F;
+  using Lane = float;  // of a stored sum
+  using Weight = float;
+  using Vector = V;
+  static constexpr int K = 1;
+  static auto weight(const Weight* w) { return V::load(w); }
+  static auto input(const In* x) { return V::set(*x); }
+  template <class I, class W>
+  static Sum add(Sum sum, I x, const W& w) { return V::fma(x, w, sum); }
+  static Sum load(const Lane* p) { return V::load(p); }
+  static void store(Lane* p, Sum v) { V::store(p, v); }
+};
+
+// q8: four channels a step.
+template <class V, bool kNonnegative>
+struct Q8 {
+  using In = uint8_t;
+  using Sum = typename V::I;
+  using Lane = int32_t;
+  using Weight = int8_t;
+  using Vector = V;
+  static constexpr int K = 4;
+  static auto weight(const Weight* w) { return V::load_w8(w); }
+  static auto input(const In* x) { return V::template quad<kNonnegative>(x); }
+  template <class I, class W>
+  static Sum add(Sum sum, I x, const W& w) { return V::template dot<kNonnegative>(sum, x, w); }
+  static Sum load(const Lane* p) { return V::loadi(p); }
+  static void store(Lane* p, Sum v) { V::storei(p, v); }
+};
+
+// Where sums go: [VB][rows][kStripRoom][lanes], biases are the start of each sum.
+template <class A>
+constexpr int kStripRow = kStripRoom * A::Vector::L;
+
+// 3x3 at stride 1: x is the tap at the upper left of the strip's first pixel, `count` tiles follow each other.
+// Weights: [ky][channel / K][kx][lane][K]. Steps: channels / K when known at compile time, or 0.
+template <class A, int TX, int kSteps>
+void slide_strip(const typename A::In* x, int64_t row, int channels, const typename A::Weight* weights,
+                 const typename A::Lane* bias, typename A::Lane* out, int count) {
+  using V = typename A::Vector;
+  constexpr int N = V::L * A::K;
+  const int pace = kSteps ? kSteps * A::K : channels;
+  for (; count > 0; count--, x += TX * pace, out += TX * V::L) {
+    typename A::Sum sum[kTileRows][TX];
+    SCX_UNROLL for (int r = 0; r < kTileRows; r++)
+      SCX_UNROLL for (int t = 0; t < TX; t++) sum[r][t] = A::load(bias);
+    auto step = [&](const typename A::In* p, const typename A::Weight* w) {
+      const auto w0 = A::weight(w), w1 = A::weight(w + N), w2 = A::weight(w + 2 * N);
+      SCX_UNROLL for (int r = 0; r < kTileRows; r++)
+        SCX_UNROLL for (int i = 0; i < TX + 2; i++) {
+          const auto value = A::input(p + r * row + i * pace);
+          if (i < TX) sum[r][i] = A::add(sum[r][i], value, w0);
+          if (i >= 1 && i <= TX) sum[r][i - 1] = A::add(sum[r][i - 1], value, w1);
+          if (i >= 2) sum[r][i - 2] = A::add(sum[r][i - 2], value, w2);
+        }
+    };
+    const typename A::Weight* w = weights;
+    if (kSteps) {
+      SCX_UNROLL for (int ky = 0; ky < 3; ky++)
+        SCX_UNROLL for (int s = 0; s < kSteps; s++) step(x + ky * row + s * A::K, w + (ky * kSteps + s) * 3 * N);
+    } else {
+      for (int ky = 0; ky < 3; ky++)
+        for (int c = 0; c < pace; c += A::K, w += 3 * N) step(x + ky * row + c, w);
+    }
+    SCX_UNROLL for (int r = 0; r < kTileRows; r++)
+      SCX_UNROLL for (int t = 0; t < TX; t++) A::store(out + r * kStripRow<A> + t * V::L, sum[r][t]);
+  }
+}
+
+struct Segment {
+  int64_t offset;  // from the output's pixel, in elements
+  int channels;
+};
+
+// Any sum over segments: `step` elements lie between neighbouring pixels. Weights: [segment][channel / K][VB][lane][K].
+template <class A, int TX, int VB>
+void segment_strip(const typename A::In* x, int64_t step, const Segment* segments, int n,
+                   const typename A::Weight* weights, const typename A::Lane* bias, typename A::Lane* out,
+                   int64_t plane, int count) {
+  using V = typename A::Vector;
+  constexpr int N = V::L * A::K;
+  for (; count > 0; count--, x += TX * step, out += TX * V::L) {
+    typename A::Sum sum[TX][VB];
+    SCX_UNROLL for (int t = 0; t < TX; t++)
+      SCX_UNROLL for (int v = 0; v < VB; v++) sum[t][v] = A::load(bias + v * V::L);
+    const typename A::Weight* w = weights;
+    for (int s = 0; s < n; s++) {
+      const typename A::In* p = x + segments[s].offset;
+      for (int c = 0; c < segments[s].channels; c += A::K, p += A::K, w += VB * N) {
+        SCX_UNROLL for (int t = 0; t < TX; t++) {
+          const auto value = A::input(p + t * step);
+          SCX_UNROLL for (int v = 0; v < VB; v++) sum[t][v] = A::add(sum[t][v], value, A::weight(w + v * N));
+        }
+      }
+    }
+    SCX_UNROLL for (int t = 0; t < TX; t++)
+      SCX_UNROLL for (int v = 0; v < VB; v++) A::store(out + v * plane + t * V::L, sum[t][v]);
+  }
+}
+
+// How many wide and narrow tiles cover n columns with the least waste.
+struct Cover { int wide, narrow; };
+inline Cover cover(int n, int wide, int narrow) {
+  Cover best = {(n + wide - 1) / wide, 0};
+  int waste = best.wide * wide - n;
+  for (int b = 1; b <= 3; b++) {
+    const int rest = n - b * narrow, a = rest > 0 ? (rest + wide - 1) / wide : 0;
+    if (a * wide - rest < waste) best = {a, b}, waste = a * wide - rest;
+  }
+  return best;
+}
+
+}  // namespace
