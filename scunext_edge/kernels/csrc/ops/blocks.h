@@ -48,7 +48,8 @@ inline void each_block(int channels, Fn run) {
   for (; c + Wide::L * VB <= channels; c += Wide::L * VB) run(Block<Wide, VB>{}, c);
   if constexpr (VB > 1)
     for (; c + Wide::L <= channels; c += Wide::L) run(Block<Wide, 1>{}, c);
-  if constexpr (Wide::L > Half::L)
+  constexpr int kRest = Wide::L - Half::L;
+  if constexpr (kRest > 0)
     for (; c < channels; c += Half::L) run(Block<Half, 1>{}, c);
 }
 
@@ -124,11 +125,12 @@ template <class A, int VB>
 inline void segment_row(const typename A::In* x, int64_t step, const Segment* segments, int count,
                         const typename A::Weight* weights, const typename A::Lane* bias, typename A::Lane* sums, int n) {
   constexpr int64_t plane = kTileRows * kStripRow<A>;
-  each_tile(n, Tile::segment_wide, Tile::segment_narrow, [&](int column, int tiles, bool wide) {
+  constexpr int kWide = VB == 1 ? Tile::single : Tile::pair, kNarrow = VB == 1 ? kWide / 2 : Tile::pair_narrow;
+  each_tile(n, kWide, kNarrow, [&](int column, int tiles, bool wide) {
     const auto* from = x + column * step;
     auto* to = sums + column * A::Vector::L;
-    if (wide) segment_strip<A, Tile::segment_wide, VB>(from, step, segments, count, weights, bias, to, plane, tiles);
-    else segment_strip<A, Tile::segment_narrow, VB>(from, step, segments, count, weights, bias, to, plane, tiles);
+    if (wide) segment_strip<A, kWide, VB>(from, step, segments, count, weights, bias, to, plane, tiles);
+    else segment_strip<A, kNarrow, VB>(from, step, segments, count, weights, bias, to, plane, tiles);
   });
 }
 

@@ -8,7 +8,9 @@ namespace {
 struct Conv {
   static constexpr int64_t kStream = 1 << 16;  // weights beyond these bytes are read once for all rows of a job
 
-  static bool slides(const Op& op) { return op.stride == 1 && op.dilation == 1; }
+  static bool slides(const Op& op) {
+    return op.stride == 1 && op.dilation == 1 && (kSlideAlways || op.out[0]->channels == 8);
+  }
   static Packing packing(const Op& op) { return {9, slides(op) ? 3 : 1, op.in[0]->channels, op.out[0]->channels}; }
 
   static int rows(const Op& op) { return op.pool ? op.out[0]->height : (op.out[0]->height + 1) / 2; }
@@ -87,18 +89,18 @@ struct Conv {
     });
   }
 
-  // Any stride and dilation: nine segments.
+  // Any stride and dilation: a segment for each tap, or for each row of three neighbours.
   template <class P, class A, int VB>
   static void reach(const Op& op, int y, int rows, int x, int n, const typename A::Weight* weights,
                     const typename A::Lane* bias, typename A::Lane* sums) {
     const Tensor& in = *op.in[0];
     Segment taps[9];
-    for (int ky = 0; ky < 3; ky++)
-      for (int kx = 0; kx < 3; kx++)
-        taps[3 * ky + kx] = {op.dilation * ((ky - 1) * in.row + (kx - 1) * int64_t(in.channels)), in.channels};
+    const int across = op.dilation == 1 ? 1 : 3, channels = op.dilation == 1 ? 3 * in.channels : in.channels;
+    for (int i = 0; i < 3 * across; i++)
+      taps[i] = {op.dilation * ((i / across - 1) * in.row + (i % across - 1) * int64_t(in.channels)), channels};
     for (int r = 0; r < rows; r++)
-      segment_row<A, VB>(pixel<typename P::In>(in, (y + r) * op.stride, x * op.stride), op.stride * in.channels, taps, 9,
-                         weights, bias, sums + r * kStripRow<A>, n);
+      segment_row<A, VB>(pixel<typename P::In>(in, (y + r) * op.stride, x * op.stride), op.stride * in.channels, taps,
+                         3 * across, weights, bias, sums + r * kStripRow<A>, n);
   }
 };
 

@@ -5,7 +5,8 @@
 // - slide_strip (3x3, stride 1, dilation 1): the three weights of a kernel row stay in registers and each broadcast feeds
 //   the three outputs that it lies under. 36 multiplications cost 19 loads (two rows of six columns).
 // - segment_strip (everything else): each broadcast feeds VB vectors. A segment is a run of input channels at an offset
-//   from the output's pixel: nine for a 3x3 kernel, one for a 1x1, five for a token shift, which so costs nothing.
+//   from the output's pixel: one for a row of a 3x3 kernel (its three pixels are neighbours), one for a 1x1, five for a
+//   token shift, which so costs nothing.
 // Both write raw sums into a strip of scratch in the first cache; epilogue.h does the rest.
 #pragma once
 #include "../rows.h"
@@ -20,18 +21,20 @@
 
 namespace {
 
-// How many columns a tile has. `wide` fills the registers, `narrow` fits what is left of a row (any even width from 4
-// is covered without waste by 4 and 6); `segment_*`: the same for one row of two vectors.
+// How many columns a tile has: `wide` fills the registers, `narrow` fits what is left of a row (5 and 4 cover any
+// length from 12 exactly). GCC needs one register more than the sums, three weights and an input: six columns spill.
+// `single` is a tile of segment_strip with one vector, `segment_*` with two. slide_from: the fewest output channels from
+// which segment_strip is preferred for a plain 3x3.
 #if defined(__AVX512F__)
-struct Tile { static constexpr int wide = 12, narrow = 8, segment_wide = 12, segment_narrow = 8; };
-#elif defined(__aarch64__)
-struct Tile { static constexpr int wide = 6, narrow = 4, segment_wide = 6, segment_narrow = 4; };
+struct Tile { static constexpr int wide = 12, narrow = 8, pair = 12, pair_narrow = 8, single = 16; };
+constexpr bool kSlideAlways = true;
 #else
-struct Tile { static constexpr int wide = 6, narrow = 4, segment_wide = 6, segment_narrow = 4; };
+struct Tile { static constexpr int wide = 5, narrow = 4, pair = 6, pair_narrow = 4, single = 12; };
+constexpr bool kSlideAlways = false;
 #endif
 constexpr int kTileRows = 2;      // of slide_strip: what a 2x2 pool needs
-constexpr int kStrip = 48;        // columns whose sums wait in scratch; a multiple of every width above
-constexpr int kStripRoom = kStrip + 12;
+constexpr int kStrip = 48;        // columns whose sums wait in scratch
+constexpr int kStripRoom = kStrip + 16;
 constexpr int kVectors = 2;       // vectors of channels in a tile of segment_strip
 
 // f32: one channel a step.
@@ -68,6 +71,22 @@ struct Q8 {
   static void store(Lane* p, Sum v) { V::storei(p, v); }
 };
 
+// Neighbouring pixels. Odd multiples of the distance, which processors scale by 2, 4 and 8 for nothing: a tile needs
+// half as many registers for addresses.
+template <class In>
+struct Columns {
+  int64_t odd[7];
+  explicit Columns(int channels) {
+    SCX_UNROLL for (int i = 0; i < 7; i++) odd[i] = (2 * i + 1) * int64_t(channels);
+  }
+  const In* at(const In* p, int i) const {
+    if (i == 0) return p;
+    int scale = 1;
+    for (; i % 2 == 0; i /= 2) scale *= 2;
+    return p + scale * odd[i / 2];
+  }
+};
+
 // Where sums go: [VB][rows][kStripRoom][lanes], biases are the start of each sum.
 template <class A>
 constexpr int kStripRow = kStripRoom * A::Vector::L;
@@ -79,8 +98,8 @@ void slide_strip(const typename A::In* x, int64_t row, int channels, const typen
                  const typename A::Lane* bias, typename A::Lane* out, int count) {
   using V = typename A::Vector;
   constexpr int N = V::L * A::K;
-  const int pace = kSteps ? kSteps * A::K : channels;
-  for (; count > 0; count--, x += TX * pace, out += TX * V::L) {
+  const Columns<typename A::In> columns(kSteps ? kSteps * A::K : channels);
+  for (; count > 0; count--, x += TX * int64_t(channels), out += TX * V::L) {
     typename A::Sum sum[kTileRows][TX];
     SCX_UNROLL for (int r = 0; r < kTileRows; r++)
       SCX_UNROLL for (int t = 0; t < TX; t++) sum[r][t] = A::load(bias);
@@ -88,7 +107,7 @@ void slide_strip(const typename A::In* x, int64_t row, int channels, const typen
       const auto w0 = A::weight(w), w1 = A::weight(w + N), w2 = A::weight(w + 2 * N);
       SCX_UNROLL for (int r = 0; r < kTileRows; r++)
         SCX_UNROLL for (int i = 0; i < TX + 2; i++) {
-          const auto value = A::input(p + r * row + i * pace);
+          const auto value = A::input(columns.at(p + r * row, i));
           if (i < TX) sum[r][i] = A::add(sum[r][i], value, w0);
           if (i >= 1 && i <= TX) sum[r][i - 1] = A::add(sum[r][i - 1], value, w1);
           if (i >= 2) sum[r][i - 2] = A::add(sum[r][i - 2], value, w2);
@@ -100,7 +119,7 @@ void slide_strip(const typename A::In* x, int64_t row, int channels, const typen
         SCX_UNROLL for (int s = 0; s < kSteps; s++) step(x + ky * row + s * A::K, w + (ky * kSteps + s) * 3 * N);
     } else {
       for (int ky = 0; ky < 3; ky++)
-        for (int c = 0; c < pace; c += A::K, w += 3 * N) step(x + ky * row + c, w);
+        for (int c = 0; c < channels; c += A::K, w += 3 * N) step(x + ky * row + c, w);
     }
     SCX_UNROLL for (int r = 0; r < kTileRows; r++)
       SCX_UNROLL for (int t = 0; t < TX; t++) A::store(out + r * kStripRow<A> + t * V::L, sum[r][t]);
@@ -143,7 +162,7 @@ struct Cover { int wide, narrow; };
 inline Cover cover(int n, int wide, int narrow) {
   Cover best = {(n + wide - 1) / wide, 0};
   int waste = best.wide * wide - n;
-  for (int b = 1; b <= 3; b++) {
+  for (int b = 1; b <= 4; b++) {
     const int rest = n - b * narrow, a = rest > 0 ? (rest + wide - 1) / wide : 0;
     if (a * wide - rest < waste) best = {a, b}, waste = a * wide - rest;
   }
