@@ -17,7 +17,7 @@ Image = npt.NDArray[np.uint8]  # [H, W, 3], RGB
 Mask = npt.NDArray[np.bool_]  # [H, W]
 
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
-Format = Literal["safetensors", "onnx", "openvino", "tensorrt"]
+Format = Literal["safetensors", "onnx", "openvino", "tensorrt", "native"]
 
 STRIDE = 32  # the networks halve the image five times
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

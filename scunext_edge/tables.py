@@ -67,6 +67,11 @@ def doctor_tables(found: Examination, machine: Mapping[str, Any]) -> None:
         for status in found.engines
     ]
     _show("engines", ("engine", "", "version", "devices", "why not"), engines)
+    for status in found.engines:
+        if status.name == "native" and status.available:
+            _, best, *others = status.devices  # cpu, then each of its instruction sets
+            forced = f"; --device {' or '.join(others)} forces another" if others else ""
+            _say([f"on cpu, native uses what {best} does{forced}"])
     extras = [(extra.name, extra.version or "missing", extra.needed_for) for extra in found.extras]
     _show("optional parts", ("extra", "version", "needed to"), extras)
     # not in the tables: a command that is folded there cannot be copied

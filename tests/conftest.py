@@ -17,14 +17,14 @@ SOURCES = Path(native.__file__).parent / "csrc"
 
 @pytest.fixture(scope="session")
 def native_library(tmp_path_factory):
-    """The path of libscunext, which every ``native.find_library`` in this process finds too.
+    """The path of libscunext; in this process ``native.find_library`` finds the same one.
 
     SCUNEXT_LIBRARY names one to test instead of the installed one.
     """
     path = Path(os.environ["SCUNEXT_LIBRARY"]) if "SCUNEXT_LIBRARY" in os.environ else _installed()
     path = path or _built(tmp_path_factory.mktemp("native"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(native, "find_library", lambda: path)
+        patch.setattr(native.package, "__path__", [str(path.parent), *native.package.__path__])
         yield path
 
 

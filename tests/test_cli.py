@@ -382,7 +382,7 @@ def test_doctor_prints_json_that_names_every_engine(run):
     found = json.loads(out)
     assert (code, err) == (0, "")
     assert [engine["name"] for engine in found["engines"]] == [
-        "torch", "onnxruntime", "openvino", "tensorrt",
+        "torch", "onnxruntime", "openvino", "tensorrt", "native",
     ]  # fmt: skip
     for engine in found["engines"]:
         assert engine["available"] or engine["reason"]

@@ -36,7 +36,8 @@ _BACKENDS = {
     "onnxruntime": _Backend("ort", "onnxruntime", ("onnx",)),
     "openvino": _Backend("ov", "openvino", ("openvino", "onnx")),
     "tensorrt": _Backend("trt", "tensorrt", ("tensorrt",)),
-    "fake": _Backend("fake", None, ("safetensors", "onnx", "openvino", "tensorrt")),
+    "native": _Backend("native", None, ("native",)),
+    "fake": _Backend("fake", None, ("safetensors", "onnx", "openvino", "tensorrt", "native")),
 }
 BACKENDS = tuple(_BACKENDS)
 _PROBE_S = 60.0
@@ -45,6 +46,7 @@ _HOW_TO_GET = {
     "onnx": "scunext-edge export ARTIFACT --to onnx",
     "openvino": "scunext-edge export ARTIFACT --to openvino",
     "tensorrt": "scunext-edge export ARTIFACT --to tensorrt",
+    "native": "scunext-edge export ARTIFACT --to native",
 }
 
 

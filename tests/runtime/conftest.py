@@ -8,6 +8,16 @@ import numpy as np
 import pytest
 
 from scunext_edge.artifacts import Artifact, Card, load, new_artifact
+from scunext_edge.kernels.plan import (
+    Act,
+    BlobType,
+    Kind,
+    Op,
+    Plan,
+    Tensor,
+    TensorType,
+    make_blob,
+)
 from scunext_edge.runtime.registry import open_runner
 from scunext_edge.spec import Format, ModelSpec, Precision
 
@@ -92,6 +102,58 @@ def _rounded(helper, name, rounded):
         helper.make_node("QuantizeLinear", [name, *scale], [f"{rounded}_int"]),
         helper.make_node("DequantizeLinear", [f"{rounded}_int", *scale], [rounded]),
     ]
+
+
+def _tiny_scx(*, quantized: bool = False, size: int = SIZE) -> bytes:
+    """A 3x3 convolution with a ReLU, and a 1x1: a plan of three operations."""
+    random = np.random.default_rng(0)
+    image = {"channels": 4, "scale": 0.02} if quantized else {"channels": 3}
+    features = {"scale": 0.02} if quantized else {}
+    type = TensorType.Q8 if quantized else TensorType.F32
+    sides = {"type": type, "down_h": 0, "down_w": 0}
+    taps = (3, 3, image["channels"], 8)
+    blobs = [
+        make_blob(1 / (255 * np.array(ModelSpec(size=size).std)), BlobType.F32),
+        make_blob(-np.divide(ModelSpec(size=size).mean, ModelSpec(size=size).std), BlobType.F32),
+        make_blob(random.normal(0, 1, 8), BlobType.F32),
+        make_blob(random.normal(0, 0.3, 1), BlobType.F32),
+    ]
+    if quantized:
+        blobs.append(make_blob(random.integers(-127, 128, taps), BlobType.INT8))
+        blobs.append(make_blob(random.integers(-999, 999, 8), BlobType.INT32))
+        blobs.append(make_blob(np.full(8, 1e-4), BlobType.F32))
+    else:
+        blobs.append(make_blob(random.normal(0, 0.3, taps), BlobType.F32))
+        blobs.append(make_blob(random.normal(0, 0.3, 8), BlobType.F32))
+    plan = Plan(
+        precision="int8" if quantized else "fp32",
+        height=size,
+        width=size,
+        contract="{}",
+        tensors=[
+            Tensor(**sides, halo=1, **image),
+            Tensor(**sides, channels=8, nonnegative=True, **features),
+        ],
+        ops=[
+            Op(kind=Kind.NORMALIZE, outputs=(0,), blobs=(0, 1)),
+            Op(
+                kind=Kind.CONV,
+                inputs=(0,),
+                outputs=(1,),
+                blobs=tuple(range(4, len(blobs))),
+                act=Act.RELU,
+            ),
+            Op(kind=Kind.TAIL, inputs=(1,), blobs=(2, 3)),
+        ],
+        blobs=blobs,
+    )
+    return plan.to_bytes()
+
+
+@pytest.fixture(scope="session")
+def tiny_scx():
+    """``tiny_scx(quantized=)``: the bytes of a tiny network for the native engine."""
+    return _tiny_scx
 
 
 @pytest.fixture(scope="session")

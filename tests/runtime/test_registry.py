@@ -11,7 +11,7 @@ from scunext_edge.errors import BackendMissing, BackendUnavailable, ConfigError,
 from scunext_edge.runtime import registry
 from scunext_edge.runtime.registry import BACKENDS, formats, open_runner, status, statuses
 
-NAMES = ("torch", "onnxruntime", "openvino", "tensorrt", "fake")
+NAMES = ("torch", "onnxruntime", "openvino", "tensorrt", "native", "fake")
 
 
 @pytest.fixture

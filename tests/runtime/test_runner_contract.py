@@ -33,8 +33,10 @@ def test_required_backends_exist():
 @pytest.fixture(params=[name for name in BACKENDS if name != "tensorrt"])
 def backend(request):
     """TensorRT runs nothing without its GPU; test_trt.py drives it with a stand-in."""
+    if request.param == "native":
+        request.getfixturevalue("native_library")
     try:
-        backend_module(request.param)
+        backend_module(request.param).offers()
     except (BackendMissing, BackendUnavailable) as error:
         if request.param in REQUIRED:
             raise
@@ -43,11 +45,13 @@ def backend(request):
 
 
 @pytest.fixture
-def artifact(backend, tmp_path, make_artifact, tiny_onnx):
+def artifact(backend, tmp_path, make_artifact, tiny_onnx, tiny_scx):
     if backend == "torch":
         from scunext_edge.models.checkpoint import random_network
 
         return random_network("scunext", tmp_path / "model", size=SIZE)
+    if backend == "native":
+        return make_artifact(tmp_path / "model", tiny_scx(), name="model.scx", format="native")
     content = b"any" if backend == "fake" else tiny_onnx()
     return make_artifact(tmp_path / "model", content)
 

@@ -1,0 +1,109 @@
+"""This project's own engine, on the CPU. It computes ``score``, from which logits are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from scunext_edge.artifacts import Artifact
+from scunext_edge.errors import BackendUnavailable, EngineError
+from scunext_edge.kernels import native
+from scunext_edge.kernels.plan import Kind, Op, Plan, TensorType, read_plan
+from scunext_edge.runtime.precision import dominant
+from scunext_edge.runtime.runner import closed, nothing_to
+from scunext_edge.spec import Array, Arrays
+
+_CONVOLUTIONS = {Kind.CONV, Kind.LINEAR, Kind.DECONV, Kind.TAIL_DECONV}
+
+
+def offers() -> tuple[str, tuple[str, ...]]:
+    """The engine's version; ``cpu``, and with an instruction set that is forced ``cpu-NAME``."""
+    return native.version(), ("cpu", *(f"cpu-{isa}" for isa in native.instruction_sets()))
+
+
+def open_runner(
+    artifact: Artifact, *, device: str, threads: int, output: native.Output = "score"
+) -> NativeRunner:
+    """Load an ``.scx`` file. ``output`` "logits" is exact, and slower than "score"."""
+    version, devices = offers()
+    if device not in devices:
+        raise BackendUnavailable(
+            f"native {version} cannot run on {device!r} here",
+            hint=f"it offers: {', '.join(devices)}",
+        )
+    _, _, isa = device.partition("-")
+    size = artifact.spec.size
+    file = artifact.file(".scx")
+    with _engine_errors():
+        model = native.open_model(file, threads=threads, isa=isa or None, size=(size, size))
+    return NativeRunner(artifact, model, output)
+
+
+class NativeRunner:
+    """An opened file. The images that were put are read where they are."""
+
+    def __init__(self, artifact: Artifact, model: native.Model, output: native.Output) -> None:
+        self.spec = artifact.spec
+        self._file = artifact.file(".scx")
+        self._model: native.Model | None = model
+        self._what: native.Output = output
+        self._images: Array | None = None
+        self._result: Array | None = None
+
+    def put(self, inputs: Arrays) -> None:
+        self._open()
+        (image,) = self.spec.inputs
+        self._images, self._result = np.ascontiguousarray(inputs[image.name]), None
+
+    def execute(self) -> None:
+        model = self._open()
+        if self._images is None:
+            raise nothing_to("execute", "put")
+        with _engine_errors():
+            self._result = model.run(self._images, self._what)
+
+    def get(self) -> dict[str, Array]:
+        """A score stands for the middle of its step of 1/16, so that 0 parts the same pixels."""
+        self._open()
+        if self._result is None:
+            raise nothing_to("get", "execute")
+        logits = self._result.astype(np.float32)
+        if self._what == "score":
+            logits = (logits - np.float32(127.5)) / np.float32(16)
+        (output,) = self.spec.outputs
+        return {output.name: logits}
+
+    def precision_ran(self) -> str | None:
+        model = self._open()
+        with _engine_errors():
+            plan = read_plan(self._file.read_bytes())
+            steps = zip(plan.ops, model.operations(), strict=True)
+            return dominant((_arithmetic(plan, op), step.macs) for op, step in steps)
+
+    def close(self) -> None:
+        if self._model is not None:
+            self._model.close()
+        self._model, self._images, self._result = None, None, None
+
+    def _open(self) -> native.Model:
+        if self._model is None:
+            raise closed()
+        return self._model
+
+
+def _arithmetic(plan: Plan, op: Op) -> str:
+    """What an operation multiplies in; bf16 weights are widened first."""
+    if op.kind in _CONVOLUTIONS and plan.tensors[op.inputs[0]].type is TensorType.Q8:
+        return "int8"
+    return "fp32"
+
+
+@contextmanager
+def _engine_errors() -> Iterator[None]:
+    """Let callers catch our error, and let debuggers see theirs."""
+    try:
+        yield
+    except native.ScxError as error:
+        raise EngineError(f"native: {error}") from error
