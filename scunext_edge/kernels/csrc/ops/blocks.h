@@ -10,7 +10,9 @@ struct Floats {
   using In = float;
   using Lane = float;
   using Weight = float;
+  using Source = float;  // of the weights in the file
   static constexpr int K = 1;
+  static constexpr bool kWiden = false;
   template <class V>
   using On = F32<V>;
 };
@@ -19,20 +21,43 @@ struct Bytes {
   using In = uint8_t;
   using Lane = int32_t;
   using Weight = int8_t;
+  using Source = int8_t;
   static constexpr int K = 4;
+  static constexpr bool kWiden = false;
   template <class V>
   using On = Q8<V, kNonnegative>;
 };
+struct Pairs {
+  using In = int16_t;
+  using Lane = int32_t;
+  using Weight = int16_t;
+  using Source = int8_t;
+  static constexpr int K = 2;
+  static constexpr bool kWiden = true;
+  template <class V>
+  using On = Q8Pairs<V>;
+};
 
-// Only where the dot product handles signs by hand (its quad then carries a magnitude) is it worth a kernel of its own.
+// Does the instruction set have Pairs?
+template <class V>
+constexpr auto has_pairs(int) -> decltype(&V::dot_pair, true) { return true; }
+template <class V>
+constexpr bool has_pairs(...) { return false; }
+
+// Only where the dot product handles signs by hand (its quad then carries more than the bytes) is there a choice.
 constexpr bool kSignsCost = sizeof(Half::Quad) > sizeof(Half::I);
 
 // Calls run(sums) with the arithmetic that the input needs.
 template <class Fn>
-inline void with_arithmetic(const Tensor& in, Fn run) {
+inline auto with_arithmetic(const Tensor& in, Fn run) {
   if (in.type == Type::f32) return run(Floats{});
-  if (kSignsCost && !in.nonnegative) return run(Bytes<!kSignsCost>{});
-  run(Bytes<true>{});
+  if constexpr (has_pairs<Half>(0)) {
+    static_assert(kQ8Offset == 0, "pairs are widened with their sign");
+    if (!in.nonnegative) return run(Pairs{});
+  } else if constexpr (kSignsCost) {
+    if (!in.nonnegative) return run(Bytes<false>{});
+  }
+  return run(Bytes<true>{});
 }
 
 template <class V_, int VB_>
@@ -72,7 +97,9 @@ inline const typename P::Weight* packed_weights(const Op& op, int out_channels) 
 }
 
 template <class P, int VB>
-inline void pack_weights(const Packing& p, const typename P::Weight* from, const typename P::Lane* bias, void* packed) {
+inline void pack_weights(const Packing& p, const Op& op, void* packed) {
+  const auto* from = static_cast<const typename P::Source*>(op.blob[0].data);
+  const auto* bias = static_cast<const typename P::Lane*>(op.blob[1].data);
   using Weight = typename P::Weight;
   auto* biases = static_cast<typename P::Lane*>(packed);
   Weight* to = reinterpret_cast<Weight*>(static_cast<char*>(packed) + Packing::biases_size(p.out_channels));
@@ -86,28 +113,23 @@ inline void pack_weights(const Packing& p, const typename P::Weight* from, const
   });
   for (int o = 0; o < p.out_channels; o++) {
     biases[o] = bias[o];
-    if constexpr (P::K == 4) {  // inputs are stored plus kQ8Offset; modulo 2^32, as the sums themselves
+    if (kQ8Offset && P::K == 4) {  // inputs are stored plus kQ8Offset; modulo 2^32, as the sums themselves
       uint32_t sum = 0;
       for (int64_t i = o; i < p.weights(); i += p.out_channels) sum += uint32_t(int32_t(from[i]));
-      biases[o] = int32_t(uint32_t(biases[o]) - uint32_t(kQ8Offset) * sum);
+      biases[o] = typename P::Lane(int32_t(uint32_t(int32_t(bias[o])) - uint32_t(kQ8Offset) * sum));
     }
   }
-}
-
-template <class P>
-inline auto source_weights(const Op& op) {
-  if constexpr (P::K == 4) return op.blob[0].i8();
-  else return op.blob[0].f32();
-}
-template <class P>
-inline auto source_bias(const Op& op) {
-  if constexpr (P::K == 4) return op.blob[1].i32();
-  else return op.blob[1].f32();
 }
 
 template <class In>
 inline const In* pixel(const Tensor& t, int y, int x) {
   return static_cast<const In*>(t.data) + y * t.row + int64_t(x) * t.channels;
+}
+
+// n stored bytes to 16 bits, and up to 15 beyond.
+inline void widen(int16_t* to, const uint8_t* from, int64_t n) {
+  if constexpr (has_pairs<Half>(0))
+    for (int64_t i = 0; i < n; i += 16) Half::widen(to + i, from + i);
 }
 
 constexpr size_t kStripBytes = size_t(kVectors) * kTileRows * kStripRoom * Wide::L * sizeof(float);

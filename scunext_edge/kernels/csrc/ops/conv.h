@@ -14,18 +14,20 @@ struct Conv {
   static Packing packing(const Op& op) { return {9, slides(op) ? 3 : 1, op.in[0]->channels, op.out[0]->channels}; }
 
   static int rows(const Op& op) { return op.pool ? op.out[0]->height : (op.out[0]->height + 1) / 2; }
-  static size_t scratch(const Op&) { return kStripBytes; }
+  static size_t scratch(const Op& op) {
+    const int64_t columns = (kStripRoom - 1) * op.stride + 2 * op.dilation + 1;
+    return kStripBytes + 2 * source_rows(op) * columns * op.in[0]->channels + 64;
+  }
+  static int64_t source_rows(const Op& op) { return op.stride + 2 * op.dilation + 1; }  // that two rows read
 
   static size_t packed(const Op& op) {
-    const Packing p = packing(op);
-    return op.in[0]->type == Type::f32 ? packed_size<Floats>(p) : packed_size<Bytes<true>>(p);
+    return with_arithmetic(*op.in[0], [&](auto sums) { return packed_size<decltype(sums)>(packing(op)); });
   }
 
   static void pack(const Op& op, void* to) {
-    with_arithmetic(*op.in[0], [&](auto arithmetic) {
-      using P = decltype(arithmetic);
-      if (slides(op)) pack_weights<P, 1>(packing(op), source_weights<P>(op), source_bias<P>(op), to);
-      else pack_weights<P, kVectors>(packing(op), source_weights<P>(op), source_bias<P>(op), to);
+    with_arithmetic(*op.in[0], [&](auto sums) {
+      if (slides(op)) pack_weights<decltype(sums), 1>(packing(op), op, to);
+      else pack_weights<decltype(sums), kVectors>(packing(op), op, to);
     });
   }
 
@@ -60,8 +62,9 @@ struct Conv {
     const int rows = op.pool || 2 * unit + 1 < out.height ? 2 : 1;
     for (int x = 0; x < columns; x += kStrip) {
       const int n = columns - x < kStrip ? columns - x : kStrip;
-      if (slides(op)) slide<P, A>(*op.in[0], 2 * unit, x, n, weights, bias, sums);
-      else reach<P, A, Block::VB>(op, 2 * unit, rows, x, n, weights, bias, sums);
+      const Tensor in = source<P>(op, 2 * unit, x, n, scratch);
+      if (slides(op)) slide<A>(in, 2 * unit, x, n, weights, bias, sums);
+      else reach<A, Block::VB>(op, in, 2 * unit, rows, x, n, weights, bias, sums);
       for (int v = 0; v < block.VB; v++) {
         const auto* from = sums + v * kTileRows * kStripRow<A>;
         const float* multiplier = op.blob[2].f32();
@@ -74,32 +77,49 @@ struct Conv {
     }
   }
 
-  template <class P, class A>
+  // The input as the arithmetic wants it: itself, or the pixels below n columns and two rows widened into scratch.
+  template <class P>
+  static Tensor source(const Op& op, int y, int x, int n, char* scratch) {
+    Tensor in = *op.in[0];
+    if (!P::kWiden) return in;
+    int16_t* to = reinterpret_cast<int16_t*>(scratch + kStripBytes);
+    const int top = y * op.stride - op.dilation, left = x * op.stride - op.dilation;
+    const int64_t width = ((n - 1) * op.stride + 2 * op.dilation + 1) * int64_t(in.channels);
+    in.row = ((kStripRoom - 1) * op.stride + 2 * op.dilation + 1) * int64_t(in.channels);
+    for (int r = 0; r < source_rows(op); r++) widen(to + r * in.row, op.in[0]->q8(top + r, left), width);
+    in.data = to - top * in.row - left * int64_t(in.channels);
+    return in;
+  }
+
+  template <class A>
   static void slide(const Tensor& in, int y, int x, int n, const typename A::Weight* weights,
                     const typename A::Lane* bias, typename A::Lane* sums) {
-    constexpr int kImage = P::K == 4 ? 1 : 3;  // steps of the image's channels
-    each_tile(n, Tile::wide, Tile::narrow, [&](int column, int tiles, bool wide) {
-      const auto* from = pixel<typename P::In>(in, y - 1, x + column - 1);
+    constexpr int kImage = A::K == 1 ? 3 : A::K == 4 ? 1 : 0;  // steps of the image's channels; pairs are better rolled
+    if (kImage && in.channels == kImage * A::K) return tiles<A, Tile::wide, kImage>(in, y, x, n, weights, bias, sums);
+    tiles<A, Tile::wide, 0>(in, y, x, n, weights, bias, sums);
+  }
+
+  template <class A, int TX, int kSteps>
+  static void tiles(const Tensor& in, int y, int x, int n, const typename A::Weight* weights,
+                    const typename A::Lane* bias, typename A::Lane* sums) {
+    each_tile(n, TX, Tile::narrow, [&](int column, int count, bool wide) {
+      const auto* from = pixel<typename A::In>(in, y - 1, x + column - 1);
       auto* to = sums + column * A::Vector::L;
-      const int channels = in.channels;
-      if (channels == kImage * P::K && wide)
-        slide_strip<A, Tile::wide, kImage>(from, in.row, channels, weights, bias, to, tiles);
-      else if (wide) slide_strip<A, Tile::wide, 0>(from, in.row, channels, weights, bias, to, tiles);
-      else slide_strip<A, Tile::narrow, 0>(from, in.row, channels, weights, bias, to, tiles);
+      if (wide) slide_strip<A, TX, kSteps>(from, in.row, in.channels, weights, bias, to, count);
+      else slide_strip<A, Tile::narrow, kSteps>(from, in.row, in.channels, weights, bias, to, count);
     });
   }
 
   // Any stride and dilation: a segment for each tap, or for each row of three neighbours.
-  template <class P, class A, int VB>
-  static void reach(const Op& op, int y, int rows, int x, int n, const typename A::Weight* weights,
+  template <class A, int VB>
+  static void reach(const Op& op, const Tensor& in, int y, int rows, int x, int n, const typename A::Weight* weights,
                     const typename A::Lane* bias, typename A::Lane* sums) {
-    const Tensor& in = *op.in[0];
     Segment taps[9];
     const int across = op.dilation == 1 ? 1 : 3, channels = op.dilation == 1 ? 3 * in.channels : in.channels;
     for (int i = 0; i < 3 * across; i++)
       taps[i] = {op.dilation * ((i / across - 1) * in.row + (i % across - 1) * int64_t(in.channels)), channels};
     for (int r = 0; r < rows; r++)
-      segment_row<A, VB>(pixel<typename P::In>(in, (y + r) * op.stride, x * op.stride), op.stride * in.channels, taps,
+      segment_row<A, VB>(pixel<typename A::In>(in, (y + r) * op.stride, x * op.stride), op.stride * in.channels, taps,
                          3 * across, weights, bias, sums + r * kStripRow<A>, n);
   }
 };

@@ -1,6 +1,6 @@
 // What follows the sums of a convolution or matrix product: pool, scale, activation, addend, one or two outputs.
 // It runs on strips of raw sums in the first cache, right after a tile has left them there; the usual endings (one
-// output, at most a relu) have loops of their own.
+// output, at most a relu and an addend of floats) have loops of their own.
 #pragma once
 #include "activation.h"
 #include "tile.h"
@@ -40,7 +40,8 @@ void finish_strip(const Op& op, const Lane* sums, const float* multiplier, int y
   const auto inverse = V::set(out.inverse), zero = V::zero();
   const int64_t e = int64_t(x) * out.channels + oc, step = out.channels;
   const bool relu = op.act == Act::relu;
-  if (op.in[1] || op.out[1] || (op.act != Act::none && !relu)) {
+  const float* addend = op.in[1] && op.in[1]->type == Type::f32 ? op.in[1]->f32(y) + e : nullptr;
+  if ((op.in[1] && !addend) || op.out[1] || (op.act != Act::none && !relu)) {
     for (int t = 0; t < n; t++) {
       auto v = activate<V>(op.act, strip_value<V, kPool>(sums, t, scale));
       if (op.in[1]) v = V::add(v, value<V>(*op.in[1], y, e + t * step));
@@ -53,6 +54,7 @@ void finish_strip(const Op& op, const Lane* sums, const float* multiplier, int y
     for (int t = 0; t < n; t++) {
       auto v = strip_value<V, kPool>(sums, t, scale);
       if (relu) v = V::max(v, zero);
+      if (addend) v = V::add(v, V::load(addend + t * step));
       write(t * step, v);
     }
   };

@@ -15,19 +15,14 @@ struct Linear {
 
   static int rows(const Op& op) { return op.out[0]->height; }
   static size_t packed(const Op& op) {
-    const Packing p = packing(op);
-    return op.in[0]->type == Type::f32 ? packed_size<Floats>(p) : packed_size<Bytes<true>>(p);
+    return with_arithmetic(*op.in[0], [&](auto sums) { return packed_size<decltype(sums)>(packing(op)); });
   }
   static void pack(const Op& op, void* to) {
-    with_arithmetic(*op.in[0], [&](auto arithmetic) {
-      using P = decltype(arithmetic);
-      pack_weights<P, kVectors>(packing(op), source_weights<P>(op), source_bias<P>(op), to);
-    });
+    with_arithmetic(*op.in[0], [&](auto sums) { pack_weights<decltype(sums), kVectors>(packing(op), op, to); });
   }
-  static size_t scratch(const Op& op) {
-    const size_t pixels = size_t(op.out[0]->width) + kSurplus;
-    return kStripBytes + pixels * op.in[0]->channels * (op.in[0]->type == Type::f32 ? 4 : 1) + 64;
-  }
+  // A gathered row, and the same in 16 bits.
+  static int64_t gathered(const Op& op) { return (int64_t(op.out[0]->width) * 2 + kSurplus) * op.in[0]->channels + 64; }
+  static size_t scratch(const Op& op) { return kStripBytes + gathered(op) * (op.in[0]->type == Type::f32 ? 4 : 3); }
 
   static void run(const Op& op, const Job& job) {
     with_arithmetic(*op.in[0], [&](auto arithmetic) {
@@ -38,21 +33,21 @@ struct Linear {
 
   template <class P>
   static void row(const Op& op, int y, char* scratch) {
-    using In = typename P::In;
+    using Stored = typename Choose<P::K == 1, float, uint8_t>::Type;
     const Tensor &in = *op.in[0], &out = *op.out[0];
-    In* copy = reinterpret_cast<In*>(scratch + kStripBytes);
-    const In* x = pixel<In>(in, y, 0);
+    Stored* copy = reinterpret_cast<Stored*>(scratch + kStripBytes);
+    const Stored* x = pixel<Stored>(in, y, 0);
     int64_t step = in.channels;
     Segment segments[kGroups] = {{0, in.channels}};
     int count = 1;
     if (op.gather == Gather::skip) {
-      x = pixel<In>(in, 2 * y, 0), step = 2 * in.channels;
+      x = pixel<Stored>(in, 2 * y, 0), step = 2 * in.channels;
     } else if (op.gather == Gather::pool) {
       pool(in, y, out.width, copy);
       x = copy;
     } else if (shifts(op)) {
       count = shift(op, segments);
-      if (P::K == 4) {
+      if (P::K > 1) {
         gather(x, segments, count, in.channels, out.width, reinterpret_cast<uint8_t*>(copy));
         x = copy, segments[0] = {0, in.channels}, count = 1;
       } else {
@@ -60,8 +55,19 @@ struct Linear {
         for (int g = 0; g < count; c += segments[g].channels, g++) segments[g].offset += c;
       }
     }
-    blocks<P>(op, y, x, step, segments, count, reinterpret_cast<typename P::Lane*>(scratch));
+    auto* sums = reinterpret_cast<typename P::Lane*>(scratch);
+    if constexpr (P::kWiden) {
+      int16_t* wide = reinterpret_cast<int16_t*>(scratch + kStripBytes + gathered(op) / 64 * 64);
+      widen(wide, x, out.width * step);
+      blocks<P>(op, y, wide, step, segments, count, sums);
+    } else {
+      blocks<P>(op, y, x, step, segments, count, sums);
+    }
   }
+  template <bool kFirst, class A, class B>
+  struct Choose { using Type = A; };
+  template <class A, class B>
+  struct Choose<false, A, B> { using Type = B; };
 
   template <class P>
   static void blocks(const Op& op, int y, const typename P::In* x, int64_t step, const Segment* segments, int count,

@@ -13,18 +13,20 @@
 
 #if defined(__clang__)
 #define SCX_UNROLL _Pragma("clang loop unroll(full)")
+#define SCX_ROLL _Pragma("clang loop unroll(disable)")
 #elif defined(__GNUC__)
 #define SCX_UNROLL _Pragma("GCC unroll 64")  // arrays of accumulators become registers only when every loop is unrolled
+#define SCX_ROLL _Pragma("GCC unroll 1")
 #else
 #define SCX_UNROLL
+#define SCX_ROLL
 #endif
 
 namespace {
 
 // How many columns a tile has: `wide` fills the registers, `narrow` fits what is left of a row (5 and 4 cover any
 // length from 12 exactly). GCC needs one register more than the sums, three weights and an input: six columns spill.
-// `single` is a tile of segment_strip with one vector, `segment_*` with two. slide_from: the fewest output channels from
-// which segment_strip is preferred for a plain 3x3.
+// For segment_strip: `pair` for two vectors, `single` for one.
 #if defined(__AVX512F__)
 struct Tile { static constexpr int wide = 12, narrow = 8, pair = 12, pair_narrow = 8, single = 16; };
 constexpr bool kSlideAlways = true;
@@ -67,6 +69,23 @@ struct Q8 {
   static auto input(const In* x) { return V::template quad<kNonnegative>(x); }
   template <class I, class W>
   static Sum add(Sum sum, I x, const W& w) { return V::template dot<kNonnegative>(sum, x, w); }
+  static Sum load(const Lane* p) { return V::loadi(p); }
+  static void store(Lane* p, Sum v) { V::storei(p, v); }
+};
+
+// q8 widened to 16 bits: two channels a step. For instruction sets whose dot product of bytes pays for signs.
+template <class V>
+struct Q8Pairs {
+  using In = int16_t;
+  using Sum = typename V::I;
+  using Lane = int32_t;
+  using Weight = int16_t;
+  using Vector = V;
+  static constexpr int K = 2;
+  static auto weight(const Weight* w) { return V::load_w16(w); }
+  static auto input(const In* x) { return V::pair(x); }
+  template <class I, class W>
+  static Sum add(Sum sum, I x, const W& w) { return V::dot_pair(sum, x, w); }
   static Sum load(const Lane* p) { return V::loadi(p); }
   static void store(Lane* p, Sum v) { V::storei(p, v); }
 };
@@ -114,12 +133,13 @@ void slide_strip(const typename A::In* x, int64_t row, int channels, const typen
         }
     };
     const typename A::Weight* w = weights;
-    if (kSteps) {
-      SCX_UNROLL for (int ky = 0; ky < 3; ky++)
-        SCX_UNROLL for (int s = 0; s < kSteps; s++) step(x + ky * row + s * A::K, w + (ky * kSteps + s) * 3 * N);
-    } else {
-      for (int ky = 0; ky < 3; ky++)
+    SCX_ROLL for (int ky = 0; ky < 3; ky++) {  // never unrolled: the compiler would keep inputs that two rows share, and spill
+      if (kSteps) {
+        SCX_UNROLL for (int s = 0; s < kSteps; s++) step(x + ky * row + s * A::K, w + s * 3 * N);
+        w += kSteps * 3 * N;
+      } else {
         for (int c = 0; c < channels; c += A::K, w += 3 * N) step(x + ky * row + c, w);
+      }
     }
     SCX_UNROLL for (int r = 0; r < kTileRows; r++)
       SCX_UNROLL for (int t = 0; t < TX; t++) A::store(out + r * kStripRow<A> + t * V::L, sum[r][t]);
