@@ -83,6 +83,62 @@ struct V8 {
       for (int k = 0; k < 4; k++) acc.at[l] += int32_t(a.at[k]) * w.at[4 * l + k];
     return acc;
   }
+  // Ends of the network, and images; see avx2.h.
+  static void store_score(uint8_t* p, F logits) {
+    const F v = floor(min(max(mul(logits, set(16)), set(-128)), set(127)));
+    for (int l = 0; l < L; l++) p[l] = uint8_t(int(v.at[l]) + 128);
+  }
+  static void store_q8x4(uint8_t* p, F a, F b, F c, F d) {
+    store_q8(p, a), store_q8(p + L, b), store_q8(p + 2 * L, c), store_q8(p + 3 * L, d);
+  }
+  static F load_rgb(const uint8_t* p) {
+    return each<F>([&](int l) { return l % 4 == 3 ? 0.f : float(p[l / 4 * 3 + l % 4]); });
+  }
+  static void zip(F a, F b, F& low, F& high) {
+    low = each<F>([&](int l) { return (l % 2 ? b : a).at[l / 2]; });
+    high = each<F>([&](int l) { return (l % 2 ? b : a).at[(L + l) / 2]; });
+  }
+  static F fold8(const F (&even)[4], const F (&odd)[4]) {
+    return each<F>([&](int l) {
+      const float* p = (l % 2 ? odd : even)[l / 2].at;
+      return ((p[0] + p[4]) + (p[2] + p[6])) + ((p[1] + p[5]) + (p[3] + p[7]));
+    });
+  }
+
+  struct S { int16_t at[2 * L]; };
+  template <class Fn>
+  static S each16(Fn fn) {
+    S out;
+    for (int l = 0; l < 2 * L; l++) out.at[l] = int16_t(fn(l));
+    return out;
+  }
+  static S load16(const int16_t* p) { return each16([&](int l) { return p[l]; }); }
+  static void store16(int16_t* p, S v) { std::memcpy(p, v.at, sizeof v.at); }
+  static S add16(S a, S b) { return each16([&](int l) { return a.at[l] + b.at[l]; }); }
+  static S relu16(S a) { return each16([&](int l) { return a.at[l] > 0 ? a.at[l] : 0; }); }
+  static I dot16(S a, S w) {
+    return each<I>([&](int l) { return a.at[2 * l] * w.at[2 * l] + a.at[2 * l + 1] * w.at[2 * l + 1]; });
+  }
+  static I fold4(const I (&even)[2], const I (&odd)[2]) {
+    return each<I>([&](int l) {
+      const int32_t* p = (l % 2 ? odd : even)[l / 4].at + l / 2 % 2 * 4;
+      return p[0] + p[1] + p[2] + p[3];
+    });
+  }
+
+  template <bool kNonnegative>
+  static W8 quads(const uint8_t* p) {
+    W8 a;
+    std::memcpy(a.at, p, sizeof a.at);
+    return a;
+  }
+  static Quad set_w8(const int8_t* p) {
+    Quad w;
+    std::memcpy(w.at, p, 4);
+    return w;
+  }
+  template <bool kNonnegative>
+  static I dot(I acc, const W8& a, Quad w) { return dot<kNonnegative>(acc, w, a); }
 };
 
 using Wide = V8;
