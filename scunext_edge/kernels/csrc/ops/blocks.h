@@ -127,9 +127,10 @@ inline const In* pixel(const Tensor& t, int y, int x) {
 }
 
 // n stored bytes to 16 bits, and up to 15 beyond.
+template <class V>
 inline void widen(int16_t* to, const uint8_t* from, int64_t n) {
-  if constexpr (has_pairs<Half>(0))
-    for (int64_t i = 0; i < n; i += 16) Half::widen(to + i, from + i);
+  if constexpr (has_pairs<V>(0))
+    for (int64_t i = 0; i < n; i += 16) V::widen(to + i, from + i);
 }
 
 constexpr size_t kStripBytes = size_t(kVectors) * kTileRows * kStripRoom * Wide::L * sizeof(float);

@@ -86,7 +86,7 @@ struct Conv {
     const int top = y * op.stride - op.dilation, left = x * op.stride - op.dilation;
     const int64_t width = ((n - 1) * op.stride + 2 * op.dilation + 1) * int64_t(in.channels);
     in.row = ((kStripRoom - 1) * op.stride + 2 * op.dilation + 1) * int64_t(in.channels);
-    for (int r = 0; r < source_rows(op); r++) widen(to + r * in.row, op.in[0]->q8(top + r, left), width);
+    for (int r = 0; r < source_rows(op); r++) widen<Half>(to + r * in.row, op.in[0]->q8(top + r, left), width);
     in.data = to - top * in.row - left * int64_t(in.channels);
     return in;
   }

@@ -58,7 +58,7 @@ struct Linear {
     auto* sums = reinterpret_cast<typename P::Lane*>(scratch);
     if constexpr (P::kWiden) {
       int16_t* wide = reinterpret_cast<int16_t*>(scratch + kStripBytes + gathered(op) / 64 * 64);
-      widen(wide, x, out.width * step);
+      widen<Half>(wide, x, out.width * step);
       blocks<P>(op, y, wide, step, segments, count, sums);
     } else {
       blocks<P>(op, y, x, step, segments, count, sums);
