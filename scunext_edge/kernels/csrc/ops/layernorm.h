@@ -1,56 +1,72 @@
-// LayerNorm over the channels of each pixel. Order of the sums: sixteen partial sums, folded in halves, so that every
-// vector width gives the same bits.
+// LayerNorm over the channels of each pixel. Eight pixels at a time: their partial sums are folded together, so means,
+// roots and quotients are vectors of eight pixels and nothing waits for a scalar. Order of the sums: sixteen partial
+// sums, folded in halves, so that every vector width gives the same bits.
 #pragma once
-#include "../rows.h"
+#include "values.h"
 
 namespace {
 
 struct LayerNorm {
+  static constexpr int N = 8;  // pixels at a time
+
   static int rows(const Op& op) { return op.out[0]->height; }
   static size_t packed(const Op&) { return 0; }
   static void pack(const Op&, void*) {}
-  static size_t scratch(const Op& op) { return 2 * sizeof(float) * op.out[0]->width * op.out[0]->channels; }
+  static size_t scratch(const Op& op) {  // a row of input and of results, to the next eight pixels
+    return 2 * sizeof(float) * size_t(padded(op)) * op.out[0]->channels;
+  }
+  static int padded(const Op& op) { return (op.out[0]->width + N - 1) / N * N; }
 
-  // Sixteen partial sums as two vectors of eight (Half is eight wide, or pairs of four).
-  static constexpr int N = 16 / Half::L;
-  static float fold(const typename Half::F* p) {
-    alignas(64) float s[16];
-    for (int i = 0; i < N; i++) Half::store(s + i * Half::L, p[i]);
-    for (int step = 8; step; step /= 2)
-      for (int i = 0; i < step; i++) s[i] = s[i] + s[i + step];
-    return s[0];
+  // fold16 of term(value) over the channels of eight pixels, one in each lane.
+  template <class Term>
+  static Half::F fold(const float* x, int channels, Term term) {
+    using V = Half;
+    V::F even[N / 2], odd[N / 2];
+    for (int i = 0; i < N; i++, x += channels) {
+      V::F low = V::zero(), high = V::zero();  // partial sums 0 to 7, 8 to 15
+      int c = 0;
+      for (; c + 16 <= channels; c += 16) {
+        low = V::add(low, term(V::load(x + c), i));
+        high = V::add(high, term(V::load(x + c + 8), i));
+      }
+      if (c < channels) low = V::add(low, term(V::load(x + c), i));
+      (i % 2 ? odd : even)[i / 2] = V::add(low, high);
+    }
+    return V::fold8(even, odd);
   }
 
-  static void pixel(const Op& op, const float* x, float* y, int channels) {
+  // Eight pixels that follow each other.
+  static void pixels(const Op& op, const float* x, float* to, int channels) {
     using V = Half;
-    const float share = 1.f / float(channels);
-    typename V::F p[N];
-    for (int i = 0; i < N; i++) p[i] = V::zero();
-    for (int c = 0; c < channels; c += 16)
-      for (int i = 0; i < N; i++) p[i] = V::add(p[i], V::load(x + c + i * V::L));
-    const auto mean = V::set(fold(p) * share);
-    for (int i = 0; i < N; i++) p[i] = V::zero();
-    for (int c = 0; c < channels; c += 16)
+    static_assert(V::L == N, "a vector of pixels is a vector of channels");
+    const auto share = V::set(1.f / float(channels));
+    alignas(64) float mean[N], inverse[N];
+    V::store(mean, V::mul(fold(x, channels, [](V::F v, int) { return v; }), share));
+    const auto variance = V::mul(fold(x, channels, [&](V::F v, int i) {
+      const auto d = V::sub(v, V::set(mean[i]));
+      return V::mul(d, d);
+    }), share);
+    V::store(inverse, V::div(V::set(1), V::sqrt(V::add(variance, V::set(op.value[0])))));
+    const float *gamma = op.blob[0].f32(), *beta = op.blob[1].f32();
+    each_vector(channels, [&](auto v, int c) {
+      using W = decltype(v);
+      const auto scale = W::load(gamma + c), offset = W::load(beta + c);
       for (int i = 0; i < N; i++) {
-        const auto d = V::sub(V::load(x + c + i * V::L), mean);
-        p[i] = V::add(p[i], V::mul(d, d));
+        const auto d = W::sub(W::load(x + i * channels + c), W::set(mean[i]));
+        W::store(to + i * channels + c, W::madd(W::mul(d, W::set(inverse[i])), scale, offset));
       }
-    const auto inverse = V::div(V::set(1), V::sqrt(V::set(fold(p) * share + op.value[0])));
-    for (int c = 0; c < channels; c += V::L) {
-      const auto d = V::sub(V::load(x + c), mean);
-      V::store(y + c, V::madd(V::mul(d, inverse), V::load(op.blob[0].f32() + c), V::load(op.blob[1].f32() + c)));
-    }
+    });
   }
 
   static void run(const Op& op, const Job& job) {
     const Tensor& x = *op.in[0];
-    const int n = x.width * x.channels;
-    float* in = reinterpret_cast<float*>(job.scratch);
-    float* out = in + n;
+    const int channels = x.channels, step = N * channels, all = padded(op) * channels;
+    float *in = reinterpret_cast<float*>(job.scratch), *results = in + all;
+    const Ending ending(op);
     for (int y = job.begin; y < job.end; y++) {
-      const float* row = read_row(x, y, in);
-      for (int e = 0; e < n; e += x.channels) pixel(op, row + e, out + e, x.channels);
-      write_row(op, y, out, n);
+      const float* row = as_floats(x, at(x, y), all, in);  // reads behind the row
+      for (int e = 0; e < all; e += step) pixels(op, row + e, results + e, channels);
+      ending.row(y, results, x.width * channels);
     }
   }
 };
