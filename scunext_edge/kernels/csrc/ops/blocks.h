@@ -44,6 +44,8 @@ constexpr auto has_pairs(int) -> decltype(&V::dot_pair, true) { return true; }
 template <class V>
 constexpr bool has_pairs(...) { return false; }
 
+static_assert(!has_pairs<Half>(0) || kQ8Offset == 0, "pairs are widened with their sign");
+
 // Only where the dot product handles signs by hand (its quad then carries more than the bytes) is there a choice.
 constexpr bool kSignsCost = sizeof(Half::Quad) > sizeof(Half::I);
 
@@ -52,7 +54,6 @@ template <class Fn>
 inline auto with_arithmetic(const Tensor& in, Fn run) {
   if (in.type == Type::f32) return run(Floats{});
   if constexpr (has_pairs<Half>(0)) {
-    static_assert(kQ8Offset == 0, "pairs are widened with their sign");
     if (!in.nonnegative) return run(Pairs{});
   } else if constexpr (kSignsCost) {
     if (!in.nonnegative) return run(Bytes<false>{});
