@@ -67,15 +67,13 @@ struct Block {
   static constexpr int VB = VB_, width = V::L * VB_;
 };
 
-// Blocks of output channels: as many of VB wide vectors as fit, then single ones, then halves.
+// Blocks of output channels from c on: as many of VB wide vectors as fit, then of half as many, in the end halves.
 template <int VB, class Fn>
-inline void each_block(int channels, Fn run) {
-  int c = 0;
+inline void each_block(int channels, Fn run, int c = 0) {
   for (; c + Wide::L * VB <= channels; c += Wide::L * VB) run(Block<Wide, VB>{}, c);
-  if constexpr (VB > 1)
-    for (; c + Wide::L <= channels; c += Wide::L) run(Block<Wide, 1>{}, c);
   constexpr int kRest = Wide::L - Half::L;
-  if constexpr (kRest > 0)
+  if constexpr (VB > 1) return each_block<VB / 2>(channels, run, c);
+  if constexpr (VB == 1 && kRest > 0)
     for (; c < channels; c += Half::L) run(Block<Half, 1>{}, c);
 }
 
@@ -149,7 +147,7 @@ template <class A, int VB>
 inline void segment_row(const typename A::In* x, int64_t step, const Segment* segments, int count,
                         const typename A::Weight* weights, const typename A::Lane* bias, typename A::Lane* sums, int n) {
   constexpr int64_t plane = kTileRows * kStripRow<A>;
-  constexpr int kWide = VB == 1 ? Tile::single : Tile::pair, kNarrow = VB == 1 ? kWide / 2 : Tile::pair_narrow;
+  constexpr int kWide = Tile::columns(VB), kNarrow = Tile::narrow_columns(VB);
   each_tile(n, kWide, kNarrow, [&](int column, int tiles, bool wide) {
     const auto* from = x + column * step;
     auto* to = sums + column * A::Vector::L;

@@ -94,8 +94,8 @@ struct Conv {
   template <class A>
   static void slide(const Tensor& in, int y, int x, int n, const typename A::Weight* weights,
                     const typename A::Lane* bias, typename A::Lane* sums) {
-    constexpr int kImage = A::K == 1 ? 3 : A::K == 4 ? 1 : 0;  // steps of the image's channels; pairs are better rolled
-    if (kImage && in.channels == kImage * A::K) return tiles<A, Tile::wide, kImage>(in, y, x, n, weights, bias, sums);
+    constexpr int kImage = A::K == 1 ? 3 : 0;  // channels of the image; q8 has one or two steps, better left rolled
+    if (kImage && in.channels == kImage) return tiles<A, Tile::wide, kImage>(in, y, x, n, weights, bias, sums);
     tiles<A, Tile::wide, 0>(in, y, x, n, weights, bias, sums);
   }
 

@@ -26,18 +26,27 @@ namespace {
 
 // How many columns a tile has: `wide` fills the registers, `narrow` fits what is left of a row (5 and 4 cover any
 // length from 12 exactly). GCC needs one register more than the sums, three weights and an input: six columns spill.
-// For segment_strip: `pair` for two vectors, `single` for one.
+// segment_strip takes up to `vectors` vectors of channels at once, for so many columns. With 512 bits a broadcast is not
+// free, so there slide_strip is always preferred, and four vectors share a broadcast where there are 64 channels.
 #if defined(__AVX512F__)
-struct Tile { static constexpr int wide = 12, narrow = 8, pair = 12, pair_narrow = 8, single = 16; };
+struct Tile {
+  static constexpr int wide = 12, narrow = 8, vectors = 4;
+  static constexpr int columns(int n) { return n == 4 ? 6 : n == 2 ? 12 : 16; }
+  static constexpr int narrow_columns(int n) { return n == 4 ? 4 : 8; }
+};
 constexpr bool kSlideAlways = true;
 #else
-struct Tile { static constexpr int wide = 5, narrow = 4, pair = 6, pair_narrow = 4, single = 12; };
+struct Tile {
+  static constexpr int wide = 5, narrow = 4, vectors = 2;
+  static constexpr int columns(int n) { return n == 2 ? 6 : 12; }
+  static constexpr int narrow_columns(int n) { return n == 2 ? 4 : 6; }
+};
 constexpr bool kSlideAlways = false;
 #endif
+constexpr int kVectors = Tile::vectors;
 constexpr int kTileRows = 2;      // of slide_strip: what a 2x2 pool needs
 constexpr int kStrip = 48;        // columns whose sums wait in scratch
 constexpr int kStripRoom = kStrip + 16;
-constexpr int kVectors = 2;       // vectors of channels in a tile of segment_strip
 
 // f32: one channel a step.
 template <class V>
