@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from scunext_edge.kernels import native
 from scunext_edge.kernels.plan import NONE, Act, BlobType, Gather, Kind, TensorType
 
 F32, Q8, Q16 = TensorType.F32, TensorType.Q8, TensorType.Q16
@@ -136,20 +137,34 @@ def test_depthwise(workbench, share, size, channels, addend):
 
 
 @pytest.mark.parametrize("kind", [Q8, F32], ids=["q8", "f32"])
-@pytest.mark.parametrize("worst", [np.nan, np.inf, 3e38], ids=str)
-def test_broken_weights_crash_nothing(workbench, kind, worst):
-    """What comes out has no meaning, but a NaN is stored as the lowest number of its type."""
+def test_huge_weights_crash_nothing(workbench, kind):
+    """Infinities and NaNs come out, and have no meaning."""
     bench = workbench((5, 7))
     source = bench.source(kind, 24, halo=1)
     weights, bias, *multiplier = bench.convolution_weights(source, 9, 24)
-    broken = bench.blob(np.full(24, worst)), bench.blob(np.full(9 * 24 * 24, worst))
-    blobs = (weights, bias, broken[0]) if multiplier else (broken[1], bias)
+    huge = bench.blob(np.full(24, 3e38)), bench.blob(np.full(9 * 24 * 24, 3e38))
+    blobs = (weights, bias, huge[0]) if multiplier else (huge[1], bias)
     outputs = [(Q8 if kind is Q8 else F32, 24, 5)]
-    anything = lambda bench, op: np.inf  # noqa: E731
     for act in ACTS:
         bench.case(Kind.CONV, (source,), outputs, blobs=blobs, act=act, tolerance=anything)
     every = [(it, 24, 5) for it in (F32, Q8)]
-    broken_taps = bench.blob(np.full(9 * 24, worst)), bench.blob(np.zeros(24))
-    bench.case(Kind.DEPTHWISE, (source,), every, blobs=broken_taps, tolerance=anything)
-    bench.case(Kind.LAYERNORM, (source,), every, blobs=(broken[0],) * 2, tolerance=anything)
+    taps = bench.blob(np.full(9 * 24, 3e38)), bench.zeros(24)
+    for act in ACTS:
+        bench.case(Kind.DEPTHWISE, (source,), every, blobs=taps, act=act, tolerance=anything)
+    facts = {"blobs": (huge[0],) * 2, "values": (1.0,), "tolerance": anything}
+    bench.case(Kind.LAYERNORM, (source,), every, **facts)
     bench.check()
+
+
+@pytest.mark.parametrize("worst", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_refused(workbench, worst):
+    bench = workbench((1, 1))
+    source = bench.source(F32, 8, halo=1)
+    blobs = bench.blob([worst] * 72), bench.zeros(8)
+    bench.case(Kind.DEPTHWISE, (source,), [(F32, 8, 5)], blobs=blobs, tolerance=anything)
+    with pytest.raises(native.ScxError, match=r"depthwise.*no number"):
+        bench.check()
+
+
+def anything(bench, op):
+    return np.inf

@@ -137,7 +137,7 @@ def test_eltwise(workbench, share, size, channels):
 
 def test_concat(workbench, share, size, channels, random):
     bench = workbench(size)
-    for parts, outputs in share(product(range(1, 7), OUTPUTS), 4):
+    for parts, outputs in share(product(range(2, 7), OUTPUTS), 4):
         kinds = [KINDS[index] for index in random.integers(0, 2, parts)]
         inputs = [bench.source(kind, channels(40)) for kind in kinds]
         count = sum(bench.channels(it) for it in inputs)
