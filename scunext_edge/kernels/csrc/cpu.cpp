@@ -124,7 +124,9 @@ struct Sets {
 #if SCX_HAS_wasm
     add(kernels__wasm, true);
 #endif
+#if SCX_HAS_scalar
     add(kernels__scalar, true);
+#endif
     // Emulated ones, for tests: they come last, so that nobody gets one without asking for it.
 #if SCX_HAS_avx512vnni_emulated
     add(kernels__avx512vnni_emulated, true);

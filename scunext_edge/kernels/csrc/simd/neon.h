@@ -98,6 +98,8 @@ struct V8 {
   template <bool kNonnegative>
   static I dot(I acc, W8 a, Quad w) { return dot<kNonnegative>(acc, w, a); }
 
+  static F hold(F v) { return v; }  // for GCC on x86
+
   // Ends of the network, and images; see avx2.h.
   static void store_score(uint8_t* p, F logits) {
     const F v = mul(logits, set(16));

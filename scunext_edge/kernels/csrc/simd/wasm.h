@@ -62,17 +62,26 @@ struct V8 {
     return to_float({wasm_u32x4_extend_low_u16x8(wide), wasm_u32x4_extend_high_u16x8(wide)});
   }
 
-  // The dot product of four bytes: acc[l] += sum over k of a[k] * w[4 l + k], exact. In general bytes become 16 bits and
-  // pairs of them are multiplied and added, which every processor can do; k = 0, 1 apart from k = 2, 3, so that sums end
-  // in the right lane. The relaxed dot product is exact where one factor has 7 bits: inputs that are never negative.
+  // The dot product of four bytes: acc[l] += sum over k of a[k] * w[4 l + k], exact. Bytes become 16 bits, of which
+  // pairs are multiplied and added; k = 0, 1 apart from k = 2, 3, so that sums end in the right lane. The relaxed dot
+  // product is exact where one factor has 7 bits: inputs that are never negative.
   struct Quad {
-    v128_t bytes, k01, k23;  // what dot() does not use costs nothing
+    v128_t k01, k23;
+#ifdef __wasm_relaxed_simd__
+    v128_t bytes;  // larger than a sum: convolutions then ask for the form that they need, and the rest costs nothing
+#endif
   };
   struct W8 { v128_t lo, hi; };
   template <bool kNonnegative>
   static Quad quad(const uint8_t* p) {
     const v128_t bytes = wasm_v128_load32_splat(p), wide = wasm_i16x8_extend_low_i8x16(bytes);
-    return {bytes, wasm_i32x4_shuffle(wide, wide, 0, 0, 0, 0), wasm_i32x4_shuffle(wide, wide, 1, 1, 1, 1)};
+    Quad quad;
+    quad.k01 = wasm_i32x4_shuffle(wide, wide, 0, 0, 0, 0);
+    quad.k23 = wasm_i32x4_shuffle(wide, wide, 1, 1, 1, 1);
+#ifdef __wasm_relaxed_simd__
+    quad.bytes = bytes;
+#endif
+    return quad;
   }
   static W8 load_w8(const int8_t* p) { return {wasm_v128_load(p), wasm_v128_load(p + 16)}; }
   template <bool kNonnegative>
@@ -93,6 +102,8 @@ struct V8 {
 #endif
     return dot<false>(acc, w, a);
   }
+
+  static F hold(F v) { return v; }  // for GCC on x86
 
   // Ends of the network, and images; see avx2.h.
   static void store_score(uint8_t* p, F logits) {

@@ -5,7 +5,8 @@
 #include <cmath>
 #include <cstdio>
 
-#include "checksum.h"
+#include "../crc32.h"
+#include "random.h"
 
 namespace {
 
@@ -15,7 +16,7 @@ const float kSpecial[] = {0.f, -0.f, 0.5f, -0.5f, 1.5f, 2.5f, -2.5f, 126.5f, 127
                           -2047.5f, 1e9f, -1e9f, INFINITY, -INFINITY};
 
 uint32_t g_crc;
-void add(const void* data, size_t bytes) { g_crc = g_crc * 31 + crc32(data, bytes); }
+void add(const void* data, size_t bytes) { g_crc = scx::crc32(static_cast<const uint8_t*>(data), bytes, g_crc); }
 
 template <class Fn>
 void check(const char* name, Fn round) {
@@ -187,7 +188,10 @@ void dots(const char* name, int lowest) {
     int8_t same[4];
     int32_t total = 0;
     for (int i = 0; i < 4; i++) same[i] = w[i], total += same[i];
-    for (int i = 0; i < 4 * V::L; i++) own[i] = uint8_t((w[i] == -127 ? lowest : w[i] < lowest ? -w[i] : w[i]) + kQ8Offset);
+    for (int i = 0; i < 4 * V::L; i++) {
+      const int q = w[i] == -127 ? lowest : w[i] < lowest ? -w[i] : w[i];
+      own[i] = uint8_t(q + kQ8Offset);
+    }
     V::storei(acc, V::template dot<kNonnegative>(V::seti(1), V::template quads<kNonnegative>(own), V::set_w8(same)));
     for (int l = 0; l < V::L; l++) acc[l] -= kQ8Offset * total;
     add(acc, sizeof acc);

@@ -1,0 +1,13 @@
+# The module that scunext.mjs loads: the C interface without files (a browser has none), and the memory for it.
+if(SCX_RELAXED)
+  set(MODULE scunext-relaxed)
+else()
+  set(MODULE scunext)
+endif()
+add_executable(module)
+target_link_libraries(module PRIVATE scunext_objects)
+set_target_properties(module PROPERTIES OUTPUT_NAME ${MODULE} LINKER_LANGUAGE CXX)
+target_link_options(module PRIVATE -mexec-model=reactor -Wl,--strip-all -Wl,-z,stack-size=262144)
+foreach(NAME malloc free scx_version scx_isas scx_last_error scx_open_memory scx_describe scx_run scx_close)
+  target_link_options(module PRIVATE -Wl,--export=${NAME})
+endforeach()
