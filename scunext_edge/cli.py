@@ -257,9 +257,11 @@ def export(
     artifact: Annotated[
         str, typer.Argument(help="A checkpoint or an FP32 ONNX artifact, or a shipped network.")
     ],
-    to: Annotated[str, typer.Option(help="onnx, openvino or tensorrt.")],
+    to: Annotated[str, typer.Option(help="onnx, openvino, tensorrt or native.")],
     out: OutOption,
-    precision: Annotated[str, typer.Option("--precision", "-p", help="fp32, fp16, int8.")] = "fp32",
+    precision: Annotated[
+        str, typer.Option("--precision", "-p", help="fp32, fp16 (native: bf16), int8.")
+    ] = "fp32",
     data: Annotated[
         Path | None, typer.Option("--data", "-d", help="For int8: its calibration part is used.")
     ] = None,

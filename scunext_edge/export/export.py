@@ -15,13 +15,15 @@ from scunext_edge.errors import ConfigError
 from scunext_edge.export.parity import Images
 from scunext_edge.export.to_fp16 import to_fp16
 from scunext_edge.export.to_int8 import to_int8
+from scunext_edge.export.to_native import to_native
 from scunext_edge.export.to_onnx import to_onnx
 from scunext_edge.export.to_openvino import to_openvino, to_openvino_nncf
 from scunext_edge.export.to_tensorrt import build_engine, to_tensorrt
 from scunext_edge.export.writing import scratch
+from scunext_edge.kernels import plan
 
-TARGETS = ("onnx", "openvino", "tensorrt")
-PRECISIONS = ("fp32", "fp16", "int8")
+TARGETS = ("onnx", "openvino", "tensorrt", "native")
+PRECISIONS = ("fp32", "fp16", "bf16", "int8")  # bf16: native only, which has no fp16
 QUANTIZERS = ("qdq", "nncf")  # nncf: OpenVINO only
 
 
@@ -72,6 +74,8 @@ def export(
             made = _onnx(artifact, order, precision, out)
         elif to == "openvino":
             made = _openvino(artifact, order, precision, quantizer, out)
+        elif to == "native":
+            made = _native(artifact, order, precision, out)
         else:
             made = _tensorrt(artifact, order, precision, out)
         return [step for step in made if keep or step.directory in (out, _engine_at(out))]
@@ -107,15 +111,15 @@ def _openvino(
         source, before = _source(artifact, order)
         made = to_openvino_nncf(source, out, calibration=calibration, images=order.images)
         return [*before, made]
-    if precision == "int8" and artifact.card.precision == "int8":
-        source, before = artifact, []
-    elif precision == "int8":
-        before = _onnx(artifact, order, "int8", order.workshop / f"{order.name}-onnx-int8")
-        source = before[-1]
-    else:
-        source, before = _source(artifact, order)
+    source, before = _typed_source(artifact, order, precision)
     typed = cast(Literal["fp32", "fp16", "int8"], precision)
     return [*before, to_openvino(source, out, precision=typed, images=order.images)]
+
+
+def _native(artifact: Artifact, order: _Order, precision: str, out: Path) -> list[Artifact]:
+    source, before = _typed_source(artifact, order, precision)
+    typed = cast(plan.Precision, precision)
+    return [*before, to_native(source, out, precision=typed, images=order.images)]
 
 
 def _tensorrt(artifact: Artifact, order: _Order, precision: str, out: Path) -> list[Artifact]:
@@ -129,6 +133,18 @@ def _tensorrt(artifact: Artifact, order: _Order, precision: str, out: Path) -> l
     if find_spec("tensorrt") is None:
         return made
     return [*made, build_engine(made[-1], _engine_at(out), images=order.images)]
+
+
+def _typed_source(
+    artifact: Artifact, order: _Order, precision: str
+) -> tuple[Artifact, list[Artifact]]:
+    """The Q/DQ ONNX for int8, else the FP32 one, and what had to be made for it."""
+    if precision != "int8":
+        return _source(artifact, order)
+    if artifact.card.precision == "int8":
+        return artifact, []
+    before = _onnx(artifact, order, "int8", order.workshop / f"{order.name}-onnx-int8")
+    return before[-1], before
 
 
 def _source(artifact: Artifact, order: _Order) -> tuple[Artifact, list[Artifact]]:
@@ -156,6 +172,11 @@ def _check(
     if quantizer == "nncf" and (to, precision) != ("openvino", "int8"):
         raise ConfigError(
             f"nncf does not make {to} {precision}", hint="use it with --to openvino -p int8"
+        )
+    if precision == ("fp16" if to == "native" else "bf16"):
+        takes = plan.PRECISIONS if to == "native" else ("fp32", "fp16", "int8")
+        raise ConfigError(
+            f"{to} is not made in {precision}", hint=f"choose one of: {', '.join(takes)}"
         )
     card = artifact.card
     ready = card.format == "onnx" and (

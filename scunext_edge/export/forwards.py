@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scunext_edge.artifacts import Artifact
+from scunext_edge.errors import BackendMissing, BackendUnavailable
 from scunext_edge.export.imports import optional_imports, translated
 from scunext_edge.export.parity import Forward, Images, Logits
+from scunext_edge.kernels import native, reference
+from scunext_edge.kernels.plan import read_plan
 from scunext_edge.runtime.registry import open_runner
 from scunext_edge.runtime.runner import infer
 
@@ -76,6 +79,25 @@ def openvino_forward(model: Any) -> Forward:
             return np.array(compiled({"image": images})["logits"])
 
     return forward
+
+
+def native_forward(file: bytes) -> tuple[Forward, str]:
+    """An ``.scx`` file on the native engine, or, where that is not built, on its reference.
+
+    The text says which: the engine's instruction set, or "reference".
+    """
+    try:
+        with translated("loading the file into the native engine"):
+            model = native.open_model(file)
+    except (BackendMissing, BackendUnavailable):
+        plan = read_plan(file)
+        return (lambda images: reference.run(plan, images)), "reference"
+
+    def forward(images: Images) -> Logits:
+        with translated("running the native engine"):
+            return model.run(images, "logits")
+
+    return forward, model.description.isa
 
 
 @contextlib.contextmanager

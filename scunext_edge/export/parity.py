@@ -45,6 +45,7 @@ class Limits:
 LIMITS = {
     "fp32": Limits(max_logit_difference=1e-3, flipped_pixels=1e-4),
     "fp16": Limits(flipped_pixels=1e-3),
+    "bf16": Limits(flipped_pixels=3e-3),  # weights have three bits less than those of fp16
     "int8": Limits(),
 }
 
