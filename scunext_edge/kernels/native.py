@@ -6,7 +6,18 @@ import ctypes
 import os
 import weakref
 from collections.abc import Sequence
-from ctypes import POINTER, byref, c_char_p, c_float, c_int32, c_int64, c_uint32, c_uint64, c_void_p
+from ctypes import (
+    POINTER,
+    byref,
+    c_char_p,
+    c_double,
+    c_float,
+    c_int32,
+    c_int64,
+    c_uint32,
+    c_uint64,
+    c_void_p,
+)
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,12 +31,14 @@ from scunext_edge.errors import BackendMissing, BackendUnavailable
 from scunext_edge.kernels.plan import PRECISIONS, Precision
 
 Output = Literal["logits", "score"]
+Arithmetic = Literal["f32", "int8"]
 
 _FILES = ("libscunext.so", "libscunext.dylib", "scunext.dll")
 _OUTPUTS: dict[Output, tuple[int, type[np.generic]]] = {
     "logits": (0, np.float32),
     "score": (1, np.uint8),
 }
+_ARITHMETICS: tuple[Arithmetic, ...] = ("f32", "int8")
 _DEFAULT_SPIN_US = -1
 
 
@@ -77,6 +90,15 @@ def version(library: Path | None = None) -> str:
 def instruction_sets(library: Path | None = None) -> tuple[str, ...]:
     """What ``isa`` may be here, the best first."""
     return tuple(_text(_load(library or find_library()).scx_isas()).split())
+
+
+def peak(what: Arithmetic, *, isa: str | None = None, library: Path | None = None) -> float:
+    """Multiply-accumulates per second of one core, measured now, within a tenth of a second."""
+    loaded, rate = _load(library or find_library()), c_double()
+    name = isa.encode() if isa else None
+    if loaded.scx_peak(name, _ARITHMETICS.index(what), byref(rate)):
+        raise ScxError(_text(loaded.scx_last_error()))
+    return rate.value
 
 
 def open_model(
@@ -250,6 +272,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "scx_op_name": (c_char_p, [c_void_p, c_int32]),
     "scx_op_macs": (c_uint64, [c_void_p, c_int32]),
     "scx_op_time": (c_uint64, [c_void_p, c_int32]),
+    "scx_peak": (ctypes.c_int, [c_char_p, ctypes.c_int, POINTER(c_double)]),
     "scx_tensor_count": (c_int64, [c_void_p, c_int32]),
     "scx_tensor_write": (ctypes.c_int, [c_void_p, c_int32, POINTER(c_float)]),
     "scx_tensor_read": (ctypes.c_int, [c_void_p, c_int32, POINTER(c_float)]),

@@ -77,7 +77,9 @@ struct KernelSet {
   const char* name;
   int q8_offset;      // added to every stored q8 value; the halo is filled with it
   Kernel kernel[kKinds];
+  uint64_t (*peak)(bool bytes, void* room, int32_t rounds);  // isa/peak.h; returns how many products were added up
 };
+constexpr int kPeakRoom = 2048;  // bytes, of zeros
 
 // Readers may run past the end of a row or of a tensor (the surplus is thrown away), writers never: after each tensor
 // kGuardRows rows and kGuardPixels pixels can be read.

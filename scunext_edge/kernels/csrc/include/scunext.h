@@ -74,6 +74,11 @@ SCX_API const char *scx_op_name(const scx_model *model, int32_t i);
 SCX_API uint64_t scx_op_macs(const scx_model *model, int32_t i);
 SCX_API uint64_t scx_op_time(const scx_model *model, int32_t i);
 
+/* What one core can do on an instruction set (NULL: the best one), measured now, within a tenth of a second:
+ * multiply-accumulates per second, of f32 or of bytes. Returns 0, or a negative number on misuse. */
+typedef enum { SCX_F32 = 0, SCX_INT8 = 1 } scx_arithmetic;
+SCX_API int scx_peak(const char *isa, scx_arithmetic what, double *macs_per_second);
+
 /* For tests: one operation alone, on tensors given and read as f32 [height][width][channels] of stored numbers.
  * `values` holds the count that scx_tensor_count() tells. Only for handles opened with profile = 2, whose tensors do not share memory. */
 SCX_API int64_t scx_tensor_count(const scx_model *model, int32_t tensor);

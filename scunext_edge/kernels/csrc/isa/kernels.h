@@ -17,6 +17,7 @@
 #include "../ops/tail_deconv.h"
 #include "../ops/tail_upsample.h"
 #include "../ops/upsample.h"
+#include "peak.h"
 
 namespace {
 
@@ -30,7 +31,8 @@ constexpr scx::KernelSet kernel_set(const char* name) {  // in the order of scx:
           {kernel<Normalize>(), kernel<Conv>(), kernel<Linear>(), kernel<Depthwise>(), kernel<LayerNorm>(),
            kernel<Upsample>(), kernel<Deconv>(), kernel<MaxPool>(), kernel<ChannelStats>(), kernel<ChannelGate>(),
            kernel<SpatialSummary>(), kernel<SpatialGate>(), kernel<Cross>(), kernel<Eltwise>(), kernel<Concat>(),
-           kernel<Tail>(), kernel<TailUpsample>(), kernel<TailDeconv>()}};
+           kernel<Tail>(), kernel<TailUpsample>(), kernel<TailDeconv>()},
+          peak};
 }
 
 }  // namespace
