@@ -145,7 +145,8 @@ inline void each_tile(int n, int wide, int narrow, Fn sum) {
 // One row of n columns by segment_strip.
 template <class A, int VB>
 inline void segment_row(const typename A::In* x, int64_t step, const Segment* segments, int count,
-                        const typename A::Weight* weights, const typename A::Lane* bias, typename A::Lane* sums, int n) {
+                        const typename A::Weight* weights, const typename A::Lane* bias, typename A::Lane* sums,
+                        int n) {
   constexpr int64_t plane = kTileRows * kStripRow<A>;
   constexpr int kWide = Tile::columns(VB), kNarrow = Tile::narrow_columns(VB);
   each_tile(n, kWide, kNarrow, [&](int column, int tiles, bool wide) {

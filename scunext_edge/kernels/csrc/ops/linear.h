@@ -1,6 +1,7 @@
 // 1x1 convolution: a matrix product of pixels and weights. Gathering is mostly a matter of addresses: every second
 // pixel is a larger step, a token shift of f32 is five segments of channels. Only a pool, a token shift of bytes (its
-// groups end in the middle of a quad) and bytes to be widened copy a row into scratch first. A unit of work is a row of the output.
+// groups end in the middle of a quad) and bytes to be widened copy a row into scratch first. A unit of work is a row
+// of the output.
 #pragma once
 #include "blocks.h"
 

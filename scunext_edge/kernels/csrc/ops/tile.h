@@ -1,9 +1,9 @@
 // The arithmetic of convolutions and matrix products: tiles of accumulators that never leave the registers.
 //
-// Lanes are output channels. A tile is TR rows x TX columns of pixels x VB vectors of channels. Weights are packed in the
-// order in which a tile reads them, so they stream; an input value is one broadcast load. Two forms:
-// - slide_strip (3x3, stride 1, dilation 1): the three weights of a kernel row stay in registers and each broadcast feeds
-//   the three outputs that it lies under. 36 multiplications cost 19 loads (two rows of six columns).
+// Lanes are output channels. A tile is TR rows x TX columns of pixels x VB vectors of channels. Weights are packed in
+// the order in which a tile reads them, so they stream; an input value is one broadcast load. Two forms:
+// - slide_strip (3x3, stride 1, dilation 1): the three weights of a kernel row stay in registers and each broadcast
+//   feeds the three outputs that it lies under. 30 multiplications cost 17 loads (two rows of five columns).
 // - segment_strip (everything else): each broadcast feeds VB vectors. A segment is a run of input channels at an offset
 //   from the output's pixel: one for a row of a 3x3 kernel (its three pixels are neighbours), one for a 1x1, five for a
 //   token shift, which so costs nothing.
@@ -26,8 +26,8 @@ namespace {
 
 // How many columns a tile has: `wide` fills the registers, `narrow` fits what is left of a row (5 and 4 cover any
 // length from 12 exactly). GCC needs one register more than the sums, three weights and an input: six columns spill.
-// segment_strip takes up to `vectors` vectors of channels at once, for so many columns. With 512 bits a broadcast is not
-// free, so there slide_strip is always preferred, and four vectors share a broadcast where there are 64 channels.
+// segment_strip takes up to `vectors` vectors of channels at once, for so many columns. With 512 bits a broadcast is
+// not free, so there slide_strip is always preferred, and four vectors share a broadcast where there are 64 channels.
 #if defined(__AVX512F__)
 struct Tile {
   static constexpr int wide = 12, narrow = 8, vectors = 4;
@@ -44,8 +44,8 @@ struct Tile {
 constexpr bool kSlideAlways = false;
 #endif
 constexpr int kVectors = Tile::vectors;
-constexpr int kTileRows = 2;      // of slide_strip: what a 2x2 pool needs
-constexpr int kStrip = 48;        // columns whose sums wait in scratch
+constexpr int kTileRows = 2;  // of slide_strip: what a 2x2 pool needs
+constexpr int kStrip = 48;    // columns whose sums wait in scratch
 constexpr int kStripRoom = kStrip + 16;
 
 // f32: one channel a step.
@@ -142,7 +142,8 @@ void slide_strip(const typename A::In* x, int64_t row, int channels, const typen
         }
     };
     const typename A::Weight* w = weights;
-    SCX_ROLL for (int ky = 0; ky < 3; ky++) {  // never unrolled: the compiler would keep inputs that two rows share, and spill
+    // Never unrolled: the compiler would keep the inputs that two rows share, and spill.
+    SCX_ROLL for (int ky = 0; ky < 3; ky++) {
       if (kSteps) {
         SCX_UNROLL for (int s = 0; s < kSteps; s++) step(x + ky * row + s * A::K, w + s * 3 * N);
         w += kSteps * 3 * N;
