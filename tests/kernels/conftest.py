@@ -33,10 +33,10 @@ F32, Q8, Q16 = TensorType.F32, TensorType.Q8, TensorType.Q16
 DEEPEST = 5  # tensors of any width exist at 1/32 of an image
 LIMITS = {F32: (-np.inf, np.inf), Q8: (-128, 127), Q16: (-2047, 2047)}
 EPS = 2.0**-24  # half an ulp of 1 in float32
-# Height and width: below, at and above vectors of 4, 8 and 16 and tiles of pixels.
+# Height and width: below, at and above vectors of 4, 8 and 16, tiles, and strips of 64 pixels.
 SIZES = [
     *[(1, 1), (2, 3), (3, 2), (5, 7), (7, 5), (1, 8), (9, 1)],
-    *[(8, 9), (3, 16), (2, 17), (5, 31), (31, 2)],
+    *[(8, 9), (3, 16), (2, 17), (5, 31), (31, 2), (1, 67), (2, 128)],
 ]
 CHANNELS = [8, 16, 24, 32, 40, 64, 72, 160]
 
