@@ -2,16 +2,22 @@
 PYTHON ?= python3
 DATA ?=
 OUT ?= runs/$(if $(DATA),$(notdir $(patsubst %/,%,$(DATA))),bench)
+KERNELS ?= docs/results/bench-kernels.json
 ARGS ?=
 
 BIN := .venv/bin
 READY := .venv/.ready
+PEERS := .venv/.peers
 NATIVE := $(shell find scunext_edge/kernels/csrc -type f)
 
-.PHONY: bench test check wheel clean
+.PHONY: bench bench-kernels test check wheel clean
 
 bench: $(READY)
 	$(BIN)/scunext-edge bench $(if $(DATA),--data $(DATA)) --out $(OUT) $(ARGS)
+
+# Minutes of measuring: run it on a quiet machine. --isa NAME holds native and OpenVINO to one instruction set.
+bench-kernels: $(PEERS)
+	$(BIN)/python -m scunext_edge.pipeline.kernels --out $(KERNELS) $(ARGS)
 
 test: $(READY)
 	SCUNEXT_REQUIRE=torch,onnxruntime,openvino $(BIN)/python -m pytest $(ARGS)
@@ -27,6 +33,11 @@ wheel: $(READY)
 $(READY): pyproject.toml constraints.txt $(NATIVE)
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all,dev]'
+	touch $@
+
+# The extra "peers", without building the package again
+$(PEERS): $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt MNN
 	touch $@
 
 clean:

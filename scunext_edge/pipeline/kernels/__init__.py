@@ -1,0 +1,1 @@
+"""How fast the native engine is beside other engines, what its steps cost and what bounds them."""
