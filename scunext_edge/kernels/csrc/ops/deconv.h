@@ -3,11 +3,12 @@
 // sources are added in registers; a strip of results waits in the first cache for its end (finish.h).
 #pragma once
 #include "finish.h"
+#include "tile.h"
 
 namespace {
 
 struct Deconv {
-  static constexpr int kSources = 3, kStrip = 32;  // kStrip: input pixels
+  static constexpr int kSources = 3, kStrip = 64;  // kStrip: input pixels
   static int rows(const Op& op) { return op.in[0]->height; }
   static size_t scratch(const Op& op) { return sizeof(float) * 2 * 2 * kStrip * size_t(op.out[0]->channels); }
 
@@ -73,55 +74,98 @@ struct Deconv {
     bool q8;
   };
 
-  // T pixels, four positions, eight output channels from the o-th on, of one source.
-  template <bool kNonnegative, int T, class V>
-  static void dots(const Input& in, const uint8_t* x, int o, typename V::F (&f)[T][4]) {
-    const int C = in.x->channels;
-    const int8_t* w = reinterpret_cast<const int8_t*>(in.weights) + 4 * C * o;
-    const int32_t* bias = reinterpret_cast<const int32_t*>(in.biases) + 4 * o;
-    typename V::I sum[T][4];
-    for (int t = 0; t < T; t++)
-      for (int at = 0; at < 4; at++) sum[t][at] = V::loadi(bias + at * 8);
-    for (int c = 0; c < C; c += 4, w += 4 * 32)
-      for (int t = 0; t < T; t++) {
-        const auto value = V::template quad<kNonnegative>(x + t * C + c);
-        for (int at = 0; at < 4; at++) sum[t][at] = V::template dot<kNonnegative>(sum[t][at], value, V::load_w8(w + at * 32));
-      }
-    const auto multiplier = V::load(reinterpret_cast<const float*>(in.multipliers) + o);
-    for (int t = 0; t < T; t++)
-      for (int at = 0; at < 4; at++) f[t][at] = V::mul(V::to_float(sum[t][at]), multiplier);
-  }
-  template <int T, class V>
-  static void products(const Input& in, const float* x, int o, typename V::F (&f)[T][4]) {
-    const int C = in.x->channels;
-    const float* w = reinterpret_cast<const float*>(in.weights) + 4 * C * o;
-    const float* bias = reinterpret_cast<const float*>(in.biases) + 4 * o;
-    for (int t = 0; t < T; t++)
-      for (int at = 0; at < 4; at++) f[t][at] = V::load(bias + at * 8);
-    for (int c = 0; c < C; c++, w += 4 * 8)
-      for (int t = 0; t < T; t++) {
-        const auto value = V::set(x[t * C + c]);
-        for (int at = 0; at < 4; at++) f[t][at] = V::fma(value, V::load(w + at * 8), f[t][at]);
-      }
-  }
-
-  template <int T>
-  static void tile(const Input* inputs, int n, int y, int x, int o, float* to, int64_t down, int OC) {
+  // Sums of T pixels, four positions, eight output channels of one source. kSteps: steps of channels, when known.
+  template <bool kNonnegative, int kSteps>
+  struct Q8Source {
+    using X = uint8_t;
     using V = Half;
-    static_assert(V::L == 8, "eight output channels are one vector");
-    typename V::F total[T][4], f[T][4];
-    for (int s = 0; s < n; s++) {
-      const Input& in = inputs[s];
-      auto& into = s ? f : total;
-      if (!in.q8) products<T, V>(in, in.x->f32(y, x), o, into);
-      else if (in.x->nonnegative) dots<true, T, V>(in, in.x->q8(y, x), o, into);
-      else dots<false, T, V>(in, in.x->q8(y, x), o, into);
-      if (s)
-        for (int t = 0; t < T; t++)
-          for (int at = 0; at < 4; at++) total[t][at] = V::add(total[t][at], f[t][at]);
+    static constexpr int kTile = 2;
+    const int8_t* weights;
+    const int32_t* biases;
+    typename V::F multiplier;
+    int C;
+    Q8Source(const Input& in, int o)
+        : weights(reinterpret_cast<const int8_t*>(in.weights) + 4 * in.x->channels * o),
+          biases(reinterpret_cast<const int32_t*>(in.biases) + 4 * o),
+          multiplier(V::load(reinterpret_cast<const float*>(in.multipliers) + o)), C(in.x->channels) {}
+    static const X* row(const Tensor& x, int y, int left) { return x.q8(y, left); }
+    template <int T>
+    void sums(const X* x, typename V::F (&f)[T][4]) const {
+      typename V::I sum[T][4];
+      SCX_UNROLL for (int t = 0; t < T; t++)
+        SCX_UNROLL for (int at = 0; at < 4; at++) sum[t][at] = V::loadi(biases + at * 8);
+      const int8_t* w = weights;
+      auto step = [&](int c) {
+        SCX_UNROLL for (int t = 0; t < T; t++) {
+          const auto value = V::template quad<kNonnegative>(x + t * C + c);
+          SCX_UNROLL for (int at = 0; at < 4; at++)
+            sum[t][at] = V::template dot<kNonnegative>(sum[t][at], value, V::load_w8(w + at * 32));
+        }
+        w += 4 * 32;
+      };
+      if (kSteps) SCX_UNROLL for (int k = 0; k < kSteps; k++) step(4 * k);
+      else for (int c = 0; c < C; c += 4) step(c);
+      SCX_UNROLL for (int t = 0; t < T; t++)
+        SCX_UNROLL for (int at = 0; at < 4; at++) f[t][at] = V::mul(V::to_float(sum[t][at]), multiplier);
     }
-    for (int t = 0; t < T; t++)
-      for (int at = 0; at < 4; at++) V::store(to + at / 2 * down + (2 * t + at % 2) * OC + o, total[t][at]);
+  };
+
+  struct F32Source {
+    using X = float;
+    using V = Half;
+    static constexpr int kTile = 2;
+    const float *weights, *biases;
+    int C;
+    F32Source(const Input& in, int o)
+        : weights(reinterpret_cast<const float*>(in.weights) + 4 * in.x->channels * o),
+          biases(reinterpret_cast<const float*>(in.biases) + 4 * o), C(in.x->channels) {}
+    static const X* row(const Tensor& x, int y, int left) { return x.f32(y, left); }
+    template <int T>
+    void sums(const X* x, typename V::F (&f)[T][4]) const {
+      SCX_UNROLL for (int t = 0; t < T; t++)
+        SCX_UNROLL for (int at = 0; at < 4; at++) f[t][at] = V::load(biases + at * 8);
+      const float* w = weights;
+      for (int c = 0; c < C; c++, w += 4 * 8) {
+        typename V::F value[T];
+        SCX_UNROLL for (int t = 0; t < T; t++) value[t] = V::set(x[t * C + c]);
+        SCX_UNROLL for (int at = 0; at < 4; at++) {
+          const auto weight = V::hold(V::load(w + at * 8));
+          SCX_UNROLL for (int t = 0; t < T; t++) f[t][at] = V::fma(value[t], weight, f[t][at]);
+        }
+      }
+    }
+  };
+
+  // One source's part of a strip, stored (the first one's) or added.
+  template <int T, class A>
+  static void tile(const A& source, bool first, const typename A::X* x, float* to, int64_t down, int OC) {
+    using V = Half;
+    typename V::F f[T][4];
+    source.sums(x, f);
+    SCX_UNROLL for (int t = 0; t < T; t++)
+      SCX_UNROLL for (int at = 0; at < 4; at++) {
+        float* place = to + at / 2 * down + (2 * t + at % 2) * OC;
+        V::store(place, first ? f[t][at] : V::add(V::load(place), f[t][at]));
+      }
+  }
+  template <class A>
+  static void strip_of(const Input& in, bool first, int y, int left, int count, float* to, int64_t down, int OC) {
+    for (int o = 0; o < OC; o += 8) {
+      const A source(in, o);
+      const typename A::X* x = A::row(*in.x, y, left);
+      int i = 0;
+      for (; i + A::kTile <= count; i += A::kTile)
+        tile<A::kTile>(source, first, x + i * source.C, to + 2 * i * OC + o, down, OC);
+      for (; i < count; i++) tile<1>(source, first, x + i * source.C, to + 2 * i * OC + o, down, OC);
+    }
+  }
+  static void strip(const Input& in, bool first, int y, int left, int count, float* to, int64_t down, int OC) {
+    static_assert(Half::L == 8, "eight output channels are one vector");
+    const bool eight = in.x->channels == 8;
+    if (!in.q8) strip_of<F32Source>(in, first, y, left, count, to, down, OC);
+    else if (!in.x->nonnegative) strip_of<Q8Source<false, 0>>(in, first, y, left, count, to, down, OC);
+    else if (eight) strip_of<Q8Source<true, 2>>(in, first, y, left, count, to, down, OC);
+    else strip_of<Q8Source<true, 0>>(in, first, y, left, count, to, down, OC);
   }
 
   static void run(const Op& op, const Job& job) {
@@ -135,18 +179,14 @@ struct Deconv {
                    op.in[n]->type == Type::q8};
     }
     const int W = op.in[0]->width, OC = op.out[0]->channels;
-    float* strip = reinterpret_cast<float*>(job.scratch);
+    float* to = reinterpret_cast<float*>(job.scratch);
     const int64_t down = int64_t(2) * kStrip * OC;
     for (int y = job.begin; y < job.end; y++)
       for (int left = 0; left < W; left += kStrip) {
         const int count = W - left < kStrip ? W - left : kStrip;
-        for (int o = 0; o < OC; o += 8) {
-          int x = 0;
-          for (; x + 2 <= count; x += 2) tile<2>(inputs, n, y, left + x, o, strip + 2 * x * OC, down, OC);
-          for (; x < count; x++) tile<1>(inputs, n, y, left + x, o, strip + 2 * x * OC, down, OC);
-        }
+        for (int s = 0; s < n; s++) strip(inputs[s], s == 0, y, left, count, to, down, OC);
         for (int k = 0; k < 2; k++)
-          finish(op, op.in[3], 2 * y + k, int64_t(2) * left * OC, strip + k * down, 2 * count * OC);
+          finish(op, op.in[3], 2 * y + k, int64_t(2) * left * OC, to + k * down, 2 * count * OC);
       }
   }
 };

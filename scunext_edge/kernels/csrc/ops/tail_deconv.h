@@ -3,6 +3,7 @@
 // broadcast, and the 1x1's sum over channels is one more multiplication and addition in the order that is specified.
 #pragma once
 #include "tail.h"
+#include "tile.h"
 
 namespace {
 
@@ -44,7 +45,7 @@ struct TailDeconv {
       }
   }
 
-  // [width][n] to [n][pixels].
+  // [width][n] to [n][pixels], in units of T.
   template <class T>
   static void transpose(const T* from, T* to, int width, int n, int64_t plane) {
     if (n == 2) {  // eight channels of q8: a loop that compilers make shuffles of
@@ -54,75 +55,116 @@ struct TailDeconv {
     for (int k = 0; k < n; k++)
       for (int x = 0; x < width; x++) to[k * plane + x] = from[x * n + k];
   }
+  // Eight channels of eight pixels: three rounds of zip are a transposition.
+  static void transpose8(const float* from, float* to, int n, int64_t plane) {
+    typename Half::F a[8], b[8];
+    static_assert(Half::L == 8, "a pixel's eight channels are one vector");
+    SCX_UNROLL for (int k = 0; k < 8; k++) a[k] = Half::load(from + k * n);
+    SCX_UNROLL for (int k = 0; k < 4; k++) Half::zip(a[k], a[k + 4], b[2 * k], b[2 * k + 1]);
+    SCX_UNROLL for (int k = 0; k < 4; k++) Half::zip(b[k], b[k + 4], a[2 * k], a[2 * k + 1]);
+    SCX_UNROLL for (int k = 0; k < 4; k++) Half::zip(a[k], a[k + 4], b[2 * k], b[2 * k + 1]);
+    SCX_UNROLL for (int k = 0; k < 8; k++) Half::store(to + k * plane, b[k]);
+  }
+  static void transpose_floats(const float* from, float* to, int width, int n, int64_t plane) {
+    if (n % 8) return transpose(from, to, width, n, plane);
+    for (int x = 0; x < width; x += 8)
+      for (int c = 0; c < n; c += 8) transpose8(from + x * n + c, to + c * plane + x, n, plane);
+  }
+
+  // What the inner loops need; C4: fours of channels.
+  struct Weights {
+    const void* packed;
+    const int32_t* biases;  // q8
+    const float *bias, *share;
+    int C, C4, OC;
+    explicit Weights(const Op& op)
+        : packed(op.packed), biases(reinterpret_cast<const int32_t*>(static_cast<const char*>(op.packed) + weights(op))),
+          bias(op.blob[1].f32()), share(op.blob[2].f32()), C(op.in[0]->channels), C4(C / 4), OC(outputs(op)) {}
+  };
 
   // Logits of a group at one position. kSteps: fours of channels, when known.
   template <bool kNonnegative, int kSteps>
-  static void dots(const Op& op, const uint8_t* x, int64_t plane, int at, typename V::F (&logit)[kVectors]) {
-    const int n = kSteps ? kSteps : op.in[0]->channels / 4, OC = outputs(op);
-    const int8_t* w = static_cast<const int8_t*>(op.packed) + at * OC * n * 4;
-    const int32_t* bias = reinterpret_cast<const int32_t*>(static_cast<const char*>(op.packed) + weights(op)) + at * OC;
-    const float* share = op.blob[2].f32();
+  static void dots(const Weights& of, const uint8_t* x, int64_t plane, int at, typename V::F (&logit)[kVectors]) {
+    const int n = kSteps ? kSteps : of.C4, OC = of.OC;
+    const int8_t* w = static_cast<const int8_t*>(of.packed) + at * OC * n * 4;
+    const int32_t* bias = of.biases + at * OC;
+    const float* share = of.share;
     const auto zero = V::seti(0);
-    for (int o = 0; o < OC; o++) {
-      typename V::I sum[kVectors];
-      for (int v = 0; v < kVectors; v++) sum[v] = V::seti(bias[o]);
-      for (int k = 0; k < n; k++, w += 4) {
-        const auto four = V::set_w8(w);
-        for (int v = 0; v < kVectors; v++)
-          sum[v] = V::template dot<kNonnegative>(sum[v], V::template quads<kNonnegative>(x + 4 * (k * plane + v * V::L)), four);
+    for (int o = 0; o < OC; o += 2)
+      SCX_UNROLL for (int p = o; p < o + 2; p++) {  // two at a time, so that the loop costs less
+        typename V::I sum[kVectors];
+        SCX_UNROLL for (int v = 0; v < kVectors; v++) sum[v] = V::seti(bias[p]);
+        const auto step = [&](int k) {
+          const auto four = V::set_w8(w);
+          SCX_UNROLL for (int v = 0; v < kVectors; v++) {
+            const auto value = V::template quads<kNonnegative>(x + 4 * (k * plane + v * V::L));
+            sum[v] = V::template dot<kNonnegative>(sum[v], value, four);
+          }
+          w += 4;
+        };
+        if (kSteps) SCX_UNROLL for (int k = 0; k < kSteps; k++) step(k);
+        else for (int k = 0; k < n; k++) step(k);
+        SCX_UNROLL for (int v = 0; v < kVectors; v++)
+          logit[v] = V::madd(V::to_float(V::maxi(sum[v], zero)), V::set(share[p]), logit[v]);
       }
-      for (int v = 0; v < kVectors; v++)
-        logit[v] = V::madd(V::to_float(V::maxi(sum[v], zero)), V::set(share[o]), logit[v]);
-    }
   }
 
-  static void products(const Op& op, const float* x, int64_t plane, int at, typename V::F (&logit)[kVectors]) {
-    const int IC = op.in[0]->channels, OC = outputs(op);
-    const float* w = static_cast<const float*>(op.packed) + at * OC * IC;
-    const float *bias = op.blob[1].f32(), *share = op.blob[2].f32();
+  static void products(const Weights& of, const float* x, int64_t plane, int at, typename V::F (&logit)[kVectors]) {
+    const int C = of.C, OC = of.OC;
+    const float *w = static_cast<const float*>(of.packed) + at * OC * C, *bias = of.bias, *share = of.share;
     for (int o = 0; o < OC; o += kTogether) {
       typename V::F sum[kTogether][kVectors];
-      for (int k = 0; k < kTogether; k++)
-        for (int v = 0; v < kVectors; v++) sum[k][v] = V::set(bias[o + k]);
-      for (int c = 0; c < IC; c++, w += kTogether)
-        for (int v = 0; v < kVectors; v++) {
-          const auto value = V::load(x + c * plane + v * V::L);
-          for (int k = 0; k < kTogether; k++) sum[k][v] = V::fma(value, V::set(w[k]), sum[k][v]);
+      SCX_UNROLL for (int k = 0; k < kTogether; k++)
+        SCX_UNROLL for (int v = 0; v < kVectors; v++) sum[k][v] = V::set(bias[o + k]);
+      for (int c = 0; c < C; c++, w += kTogether)  // not unrolled: compilers would move all loads to the front
+        SCX_UNROLL for (int v = 0; v < kVectors; v++) {
+          const auto value = V::hold(V::load(x + c * plane + v * V::L));
+          SCX_UNROLL for (int k = 0; k < kTogether; k++) sum[k][v] = V::fma(value, V::set(w[k]), sum[k][v]);
         }
-      for (int k = 0; k < kTogether; k++)
-        for (int v = 0; v < kVectors; v++)
+      SCX_UNROLL for (int k = 0; k < kTogether; k++)
+        SCX_UNROLL for (int v = 0; v < kVectors; v++)
           logit[v] = V::fma(V::max(sum[k][v], V::zero()), V::set(share[o + k]), logit[v]);
     }
   }
 
+  // Two rows of logits from the planes of one input row.
+  template <class Fn>
+  static void rows_of(float bias, float* const (&logits)[2], int width, Fn position) {
+    for (int j = 0; j < width; j += kGroup)
+      for (int ky = 0; ky < 2; ky++) {
+        typename V::F logit[2][kVectors];
+        SCX_UNROLL for (int kx = 0; kx < 2; kx++) {
+          SCX_UNROLL for (int v = 0; v < kVectors; v++) logit[kx][v] = V::set(bias);
+          position(j, 2 * ky + kx, logit[kx]);
+        }
+        SCX_UNROLL for (int v = 0; v < kVectors; v++) {
+          typename V::F low, high;
+          V::zip(logit[0][v], logit[1][v], low, high);
+          V::store(logits[ky] + 2 * j + 2 * v * V::L, low);
+          V::store(logits[ky] + 2 * j + (2 * v + 1) * V::L, high);
+        }
+      }
+  }
+
   static void run(const Op& op, const Job& job) {
     const Tensor& x = *op.in[0];
-    const int W = x.width;
+    const Weights of(op);
     const int64_t plane = pixels(op);
+    const float bias = op.blob[3].f32()[0];
     float* planes = reinterpret_cast<float*>(job.scratch);
     float* logits[2] = {planes + plane * x.channels, planes + plane * (x.channels + 2)};
     const uint8_t* bytes = reinterpret_cast<const uint8_t*>(job.scratch);
+    using Logit = typename V::F[kVectors];
     for (int y = job.begin; y < job.end; y++) {
-      if (q8(op)) transpose(reinterpret_cast<const int32_t*>(x.q8(y)), reinterpret_cast<int32_t*>(planes), W, x.channels / 4, plane);
-      else transpose(x.f32(y), planes, W, x.channels, plane);
-      for (int j = 0; j < W; j += kGroup)
-        for (int ky = 0; ky < 2; ky++) {
-          typename V::F logit[2][kVectors];
-          for (int kx = 0; kx < 2; kx++) {
-            for (int v = 0; v < kVectors; v++) logit[kx][v] = V::set(op.blob[3].f32()[0]);
-            const int at = 2 * ky + kx;
-            if (!q8(op)) products(op, planes + j, plane, at, logit[kx]);
-            else if (x.nonnegative && x.channels == 8) dots<true, 2>(op, bytes + 4 * j, plane, at, logit[kx]);
-            else dots<false, 0>(op, bytes + 4 * j, plane, at, logit[kx]);
-          }
-          for (int v = 0; v < kVectors; v++) {
-            typename V::F low, high;
-            V::zip(logit[0][v], logit[1][v], low, high);
-            V::store(logits[ky] + 2 * j + 2 * v * V::L, low);
-            V::store(logits[ky] + 2 * j + (2 * v + 1) * V::L, high);
-          }
-        }
-      for (int ky = 0; ky < 2; ky++) write_logits(job, 2 * y + ky, logits[ky], 2 * W);
+      if (q8(op)) transpose(reinterpret_cast<const int32_t*>(x.q8(y)), reinterpret_cast<int32_t*>(planes), x.width, of.C4, plane);
+      else transpose_floats(x.f32(y), planes, x.width, of.C, plane);
+      if (!q8(op))
+        rows_of(bias, logits, x.width, [&](int j, int at, Logit& l) { products(of, planes + j, plane, at, l); });
+      else if (x.nonnegative && of.C == 8)
+        rows_of(bias, logits, x.width, [&](int j, int at, Logit& l) { dots<true, 2>(of, bytes + 4 * j, plane, at, l); });
+      else
+        rows_of(bias, logits, x.width, [&](int j, int at, Logit& l) { dots<false, 0>(of, bytes + 4 * j, plane, at, l); });
+      for (int ky = 0; ky < 2; ky++) write_logits(job, 2 * y + ky, logits[ky], 2 * x.width);
     }
   }
 };

@@ -122,6 +122,14 @@ struct V8 {
   static I dot_pair(I acc, I a, I w) { return in_order(_mm256_add_epi32(acc, _mm256_madd_epi16(a, w))); }
 #endif
 
+  // A loaded value that is used several times: GCC would make every use read the memory again.
+  static F hold(F v) {
+#if defined(__GNUC__) && !defined(__clang__)
+    asm("" : "+v"(v));
+#endif
+    return v;
+  }
+
   // Ends of the network, and images. Eight lanes are one pixel's eight channels (or partial sums).
   static void store_score(uint8_t* p, F logits) {  // L bytes: floor(clamp(16 logit)) + 128; NaN gives 0
     F v = _mm256_mul_ps(logits, _mm256_set1_ps(16.f));

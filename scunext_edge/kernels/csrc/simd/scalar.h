@@ -83,6 +83,8 @@ struct V8 {
       for (int k = 0; k < 4; k++) acc.at[l] += int32_t(a.at[k]) * w.at[4 * l + k];
     return acc;
   }
+  static F hold(F v) { return v; }
+
   // Ends of the network, and images; see avx2.h.
   static void store_score(uint8_t* p, F logits) {
     const F v = floor(min(max(mul(logits, set(16)), set(-128)), set(127)));
