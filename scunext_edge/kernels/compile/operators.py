@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NoReturn
 
 import numpy as np
 
@@ -21,59 +19,10 @@ from scunext_edge.kernels.compile.network import (
     NEAREST,
     Network,
     Step,
-    StepKind,
 )
+from scunext_edge.kernels.compile.reader import Reader, Seen, Value, like
 from scunext_edge.kernels.compile.shifts import Window
 from scunext_edge.kernels.plan import WHOLE, Act
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A tensor of the graph: the step that makes it, and which axes ONNX sees, such as "NCHW"."""
-
-    step: Step
-    axes: str
-
-
-Value = Seen | Window
-
-
-class Reader:
-    """What has been converted so far."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        image = Step(kind="image", name="image", inputs=[], channels=3, down_h=0, down_w=0)
-        self.values: dict[str, Value] = {graph.image: Seen(image, "NHWC")}
-
-    def seen(self, node: Node, index: int = 0) -> Seen:
-        """Input ``index`` of ``node``, a tensor."""
-        value = self.values.get(node.inputs[index]) if index < len(node.inputs) else None
-        if not isinstance(value, Seen):
-            self._refuse_input(node, index, value)
-        return value
-
-    def step(self, node: Node, index: int = 0) -> Step:
-        """The step behind input ``index``."""
-        return self.seen(node, index).step
-
-    def constant(self, node: Node, index: int) -> Array | None:
-        """The values of input ``index`` if it is constant."""
-        if index >= len(node.inputs) or node.inputs[index] not in self.graph.constants:
-            return None
-        return self.graph.constants[node.inputs[index]].values
-
-    def fixed(self, node: Node, index: int) -> Array:
-        """The values of input ``index``, which must be constant."""
-        values = self.constant(node, index)
-        if values is None:
-            refuse(node, f"its input {index} must be constant")
-        return values
-
-    def _refuse_input(self, node: Node, index: int, value: Value | None) -> NoReturn:
-        if isinstance(value, Window):
-            refuse(node, "Pad and Slice are taken as parts of a token shift only")
-        refuse(node, f"its input {index} must be a feature map")
 
 
 def read_network(graph: Graph) -> Network:
@@ -88,19 +37,6 @@ def read_network(graph: Graph) -> Network:
     if not isinstance(output, Seen) or output.axes != "NCHW" or output.step.channels != 1:
         raise ExportError("the native engine takes networks whose output is [N, 1, H, W]")
     return Network(output.step)
-
-
-def _like(kind: StepKind, node: Node, x: Step, *others: Step, mode: int = 0) -> Step:
-    """A step whose result has the size and channels of ``x``."""
-    return Step(
-        kind=kind,
-        name=node.name,
-        inputs=[x, *others],
-        channels=x.channels,
-        down_h=x.down_h,
-        down_w=x.down_w,
-        mode=mode,
-    )
 
 
 def _same(reader: Reader, node: Node) -> Seen:
@@ -135,7 +71,7 @@ def _activation(act: Act) -> Convert:
         seen = reader.seen(node)
         if node.attributes.get("approximate", "none") != "none":
             refuse(node, "Gelu is exact")
-        step = _like("activation", node, seen.step)
+        step = like("activation", node, seen.step)
         step.act = act
         return Seen(step, seen.axes)
 
@@ -157,7 +93,7 @@ def _binary(reader: Reader, node: Node) -> Seen:
     is_alike = a.same_sides(b) and a.channels == b.channels
     if not is_alike and not (node.op == "Mul" and _is_broadcast(b, a)):
         refuse(node, "both sides have one size, or one is a weight per channel or per pixel")
-    return Seen(_like("eltwise", node, a, b, mode=ADD if node.op == "Add" else MULTIPLY), left.axes)
+    return Seen(like("eltwise", node, a, b, mode=ADD if node.op == "Add" else MULTIPLY), left.axes)
 
 
 def _is_broadcast(small: Step, large: Step) -> bool:
@@ -174,7 +110,7 @@ def _with_constant(seen: Seen, node: Node, constant: Array) -> Seen:
     if aligned.size not in (1, channels) or aligned.shape[along] != aligned.size:
         refuse(node, "constants are one number, or one per channel")
     values = np.broadcast_to(aligned.reshape(-1), channels).astype(np.float32)
-    step = _like("eltwise", node, seen.step, mode=AFFINE)
+    step = like("eltwise", node, seen.step, mode=AFFINE)
     one, zero = np.ones(channels, np.float32), np.zeros(channels, np.float32)
     step.arrays = [one, values] if node.op == "Add" else [values, zero]
     return Seen(step, seen.axes)
@@ -186,7 +122,7 @@ def _batch_norm(reader: Reader, node: Node) -> Seen:
         reader.fixed(node, index).astype(np.float64) for index in range(1, 5)
     )
     factor = scale / np.sqrt(var + node.attributes.get("epsilon", 1e-5))
-    step = _like("eltwise", node, seen.step, mode=AFFINE)
+    step = like("eltwise", node, seen.step, mode=AFFINE)
     shifted = offset - mean * factor
     step.arrays = [factor.astype(np.float32), shifted.astype(np.float32)]
     return Seen(step, seen.axes)
@@ -196,7 +132,7 @@ def _layer_norm(reader: Reader, node: Node) -> Seen:
     seen = reader.seen(node)
     if seen.axes[-1] != "C" or node.attributes.get("axis", -1) not in (-1, len(seen.axes) - 1):
         refuse(node, "it is taken over the channels, which come last")
-    step = _like("layernorm", node, seen.step)
+    step = like("layernorm", node, seen.step)
     gamma = reader.fixed(node, 1)
     beta = reader.constant(node, 2)
     step.arrays = [gamma, np.zeros_like(gamma) if beta is None else beta]
@@ -215,7 +151,7 @@ def _max_pool(reader: Reader, node: Node) -> Seen:
         or seen.axes != "NCHW"
     ):
         refuse(node, "pooling is 2x2, stride 2, without padding")
-    step = _like("max_pool", node, seen.step)
+    step = like("max_pool", node, seen.step)
     step.down_h, step.down_w = step.down_h + 1, step.down_w + 1
     return Seen(step, seen.axes)
 
@@ -244,7 +180,7 @@ def _resize(reader: Reader, node: Node) -> Seen:
         or seen.axes != "NCHW"
     ):
         refuse(node, "it resizes to twice the size, bilinear or nearest, by constant scales")
-    step = _like("upsample", node, seen.step, mode=mode)
+    step = like("upsample", node, seen.step, mode=mode)
     step.down_h, step.down_w = step.down_h - 1, step.down_w - 1
     return Seen(step, seen.axes)
 
@@ -259,11 +195,11 @@ def _reduce(reader: Reader, node: Node) -> Seen:
     else:
         over = {seen.axes[int(axis)] for axis in reader.fixed(node, 1)}
     if over == set("HW"):
-        step = _like("mean" if is_mean else "peak", node, seen.step)
+        step = like("mean" if is_mean else "peak", node, seen.step)
         step.down_h = step.down_w = WHOLE
         return Seen(step, seen.axes if kept else "NC")
     if over == {"C"} and kept:
-        step = _like("channel_mean" if is_mean else "channel_peak", node, seen.step)
+        step = like("channel_mean" if is_mean else "channel_peak", node, seen.step)
         step.channels = 1
         return Seen(step, seen.axes)
     refuse(node, "it reduces height and width, or keeps them and reduces the channels")
@@ -284,7 +220,7 @@ def _concat(reader: Reader, node: Node) -> Seen:
         or not 2 <= len(steps) <= 6
     ):
         refuse(node, "2 to 6 maps of one size are joined along the channels")
-    step = _like("concat", node, *steps)
+    step = like("concat", node, *steps)
     step.channels = sum(part.channels for part in steps)
     return Seen(step, axes)
 
