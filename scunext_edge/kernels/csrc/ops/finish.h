@@ -2,47 +2,60 @@
 // (relu or nothing, one f32 or q8 output or both) are loops without a branch; anything else goes vector by vector.
 #pragma once
 #include "activation.h"
+#include "tile.h"
 
 namespace {
 
 enum class Form { none, f32, q8, both };
 
-// Where one row of results goes; e counts elements from the row's first.
+// Where n results of one row go.
 struct Finish {
   const Tensor* addend;
   const Tensor* real;   // the f32 output or null
   const Tensor* bytes;  // the q8 output or null
   int y;
-  int64_t e;
+  int64_t e;  // the first one's element in the row
   const float* from;
   int n;
 };
 
+// The same as addresses: a store may change any Tensor, for all that a compiler knows, but not these.
+struct FinishAt {
+  const float *from, *add;
+  const uint8_t* add_q8;
+  float* real;
+  uint8_t* bytes;
+  float scale, inverse;
+};
+
 template <class V, Act kAct, Form kAdd, Form kOut, int N>
-inline void finish_step(const Finish& f, int i) {
+inline void finish_step(const FinishAt& at, int i) {
   typename V::F v[N];
-  const int64_t e = f.e + i;
-  for (int k = 0; k < N; k++) {
-    v[k] = V::load(f.from + i + k * V::L);
+  SCX_UNROLL for (int k = 0; k < N; k++) {
+    const int e = i + k * V::L;
+    v[k] = V::load(at.from + e);
     if (kAct == Act::relu) v[k] = V::max(v[k], V::zero());
-    if (kAdd == Form::f32) v[k] = V::add(v[k], V::load(f.addend->f32(f.y) + e + k * V::L));
-    if (kAdd == Form::q8)
-      v[k] = V::add(v[k], V::mul(V::load_q8(f.addend->q8(f.y) + e + k * V::L), V::set(f.addend->scale)));
-    if (kOut != Form::q8) V::store(f.real->f32(f.y) + e + k * V::L, v[k]);
-    if (kOut != Form::f32) v[k] = V::mul(v[k], V::set(f.bytes->inverse));
+    if (kAdd == Form::f32) v[k] = V::add(v[k], V::load(at.add + e));
+    if (kAdd == Form::q8) v[k] = V::add(v[k], V::mul(V::load_q8(at.add_q8 + e), V::set(at.scale)));
+    if (kOut != Form::q8) V::store(at.real + e, v[k]);
+    if (kOut != Form::f32) v[k] = V::mul(v[k], V::set(at.inverse));
   }
   if (kOut == Form::f32) return;
-  uint8_t* to = f.bytes->q8(f.y) + e;
-  if constexpr (N == 4) V::store_q8x4(to, v[0], v[1], v[2], v[3]);
-  else for (int k = 0; k < N; k++) V::store_q8(to + k * V::L, v[k]);
+  if constexpr (N == 4) V::store_q8x4(at.bytes + i, v[0], v[1], v[2], v[3]);
+  else for (int k = 0; k < N; k++) V::store_q8(at.bytes + i + k * V::L, v[k]);
 }
 
 template <Act kAct, Form kAdd, Form kOut>
-void finish_loop(const Finish& given) {
-  const Finish f = given;  // a copy that no store can change: its members stay in registers
+void finish_loop(const Finish& f) {
+  FinishAt at = {f.from, nullptr, nullptr, nullptr, nullptr, 1, 1};
+  if (kAdd == Form::f32) at.add = f.addend->f32(f.y) + f.e;
+  if (kAdd == Form::q8) at.add_q8 = f.addend->q8(f.y) + f.e, at.scale = f.addend->scale;
+  if (kOut != Form::q8) at.real = f.real->f32(f.y) + f.e;
+  if (kOut != Form::f32) at.bytes = f.bytes->q8(f.y) + f.e, at.inverse = f.bytes->inverse;
+  const int n = f.n;
   int i = 0;
-  for (; i + 4 * Wide::L <= f.n; i += 4 * Wide::L) finish_step<Wide, kAct, kAdd, kOut, 4>(f, i);
-  for (; i < f.n; i += Half::L) finish_step<Half, kAct, kAdd, kOut, 1>(f, i);
+  for (; i + 4 * Wide::L <= n; i += 4 * Wide::L) finish_step<Wide, kAct, kAdd, kOut, 4>(at, i);
+  for (; i < n; i += Half::L) finish_step<Half, kAct, kAdd, kOut, 1>(at, i);
 }
 
 template <Act kAct, Form kAdd>

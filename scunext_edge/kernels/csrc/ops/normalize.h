@@ -27,8 +27,10 @@ struct Normalize {
     using V = Wide;
     int e = 0;
     for (; e + 3 * V::L <= n; e += 3 * V::L)
-      for (int k = 0; k < 3 * V::L; k += V::L)
-        V::store(to + e + k, V::madd(V::load_u8(from + e + k), V::load(pattern.scale + k), V::load(pattern.offset + k)));
+      for (int k = 0; k < 3 * V::L; k += V::L) {
+        const auto scale = V::load(pattern.scale + k), offset = V::load(pattern.offset + k);
+        V::store(to + e + k, V::madd(V::load_u8(from + e + k), scale, offset));
+      }
     for (int k = 0; e + k < n; k++) to[e + k] = float(from[e + k]) * pattern.scale[k] + pattern.offset[k];
   }
 
@@ -45,7 +47,8 @@ struct Normalize {
   }
 
   // `readable` bytes from `from` on belong to the image: nothing behind it may be touched.
-  static void bytes(const Pattern& pattern, float inverse, const uint8_t* from, int64_t readable, uint8_t* to, int width) {
+  static void bytes(const Pattern& pattern, float inverse, const uint8_t* from, int64_t readable, uint8_t* to,
+                    int width) {
     int x = 0;
     for (; x + kGroup <= width && 3 * x + kReach <= readable; x += kGroup)
       group(pattern, inverse, from + 3 * x, to + 4 * x);

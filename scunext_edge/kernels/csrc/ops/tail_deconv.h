@@ -78,7 +78,8 @@ struct TailDeconv {
     const float *bias, *share;
     int C, C4, OC;
     explicit Weights(const Op& op)
-        : packed(op.packed), biases(reinterpret_cast<const int32_t*>(static_cast<const char*>(op.packed) + weights(op))),
+        : packed(op.packed),
+          biases(reinterpret_cast<const int32_t*>(static_cast<const char*>(op.packed) + weights(op))),
           bias(op.blob[1].f32()), share(op.blob[2].f32()), C(op.in[0]->channels), C4(C / 4), OC(outputs(op)) {}
   };
 
@@ -155,15 +156,21 @@ struct TailDeconv {
     float* logits[2] = {planes + plane * x.channels, planes + plane * (x.channels + 2)};
     const uint8_t* bytes = reinterpret_cast<const uint8_t*>(job.scratch);
     using Logit = typename V::F[kVectors];
+    const auto real = [&](int j, int at, Logit& l) { products(of, planes + j, plane, at, l); };
+    const auto some = [&](int j, int at, Logit& l) { dots<false, 0>(of, bytes + 4 * j, plane, at, l); };
+    const auto eight = [&](int j, int at, Logit& l) { dots<false, 2>(of, bytes + 4 * j, plane, at, l); };
+    const auto eight_nonnegative = [&](int j, int at, Logit& l) { dots<true, 2>(of, bytes + 4 * j, plane, at, l); };
     for (int y = job.begin; y < job.end; y++) {
-      if (q8(op)) transpose(reinterpret_cast<const int32_t*>(x.q8(y)), reinterpret_cast<int32_t*>(planes), x.width, of.C4, plane);
-      else transpose_floats(x.f32(y), planes, x.width, of.C, plane);
-      if (!q8(op))
-        rows_of(bias, logits, x.width, [&](int j, int at, Logit& l) { products(of, planes + j, plane, at, l); });
-      else if (x.nonnegative && of.C == 8)
-        rows_of(bias, logits, x.width, [&](int j, int at, Logit& l) { dots<true, 2>(of, bytes + 4 * j, plane, at, l); });
-      else
-        rows_of(bias, logits, x.width, [&](int j, int at, Logit& l) { dots<false, 0>(of, bytes + 4 * j, plane, at, l); });
+      if (q8(op)) {
+        const auto* fours = reinterpret_cast<const int32_t*>(x.q8(y));
+        transpose(fours, reinterpret_cast<int32_t*>(planes), x.width, of.C4, plane);
+        if (of.C != 8) rows_of(bias, logits, x.width, some);
+        else if (x.nonnegative) rows_of(bias, logits, x.width, eight_nonnegative);
+        else rows_of(bias, logits, x.width, eight);
+      } else {
+        transpose_floats(x.f32(y), planes, x.width, of.C, plane);
+        rows_of(bias, logits, x.width, real);
+      }
       for (int ky = 0; ky < 2; ky++) write_logits(job, 2 * y + ky, logits[ky], 2 * x.width);
     }
   }

@@ -1,7 +1,7 @@
 // Bilinear to twice the size, relu, 1x1 convolution to one number per pixel. The large tensor never exists: each input
-// row gives two scratch rows in the first cache (eight channels after eight channels, so that a vector is whole pixels),
-// and along these the output is interpolated, rectified, weighted and summed in registers. 16-bit integers hold twice
-// as many pixels and need no rounding: 3 * 3 * 2047 + ... + 2047 = 16 * 2047 fits.
+// row gives two scratch rows in the first cache (eight channels after eight channels, so that a vector is whole
+// pixels), and along these the output is interpolated, rectified, weighted and summed in registers. 16-bit integers
+// hold twice as many pixels and need no rounding: 3 * 3 * 2047 + ... + 2047 = 16 * 2047 fits.
 #pragma once
 #include "tail.h"
 
@@ -45,8 +45,8 @@ struct TailUpsample {
   static int pixels(const Op& op) { return op.in[0]->width + 2 * kBorder + Wide::L; }
   static bool real(const Op& op) { return op.in[0]->type == Type::f32; }
   static int rows(const Op& op) { return op.in[0]->height; }
-  static size_t scratch(const Op& op) {  // logits, two rows by eights, one as it comes
-    return sizeof(float) * size_t(pixels(op)) * (2 + 3 * size_t(op.in[0]->channels));
+  static size_t scratch(const Op& op) {  // logits, two rows by eights, two as they come
+    return sizeof(float) * size_t(pixels(op)) * (2 + 4 * size_t(op.in[0]->channels));
   }
 
   // The weights of eight channels, repeated for each pixel of a vector.
@@ -65,19 +65,24 @@ struct TailUpsample {
     else repeat<TailQ16<Wide>>(op.blob[0].i16(), op.in[0]->channels, to);
   }
 
-  // One interpolated row: x and its neighbour. `step` elements lie between the planes of eight channels.
+  // Down the columns: the two rows between x and its neighbours, as they come.
   template <class A>
-  static void down(const typename A::In* x, const typename A::In* next, typename A::In* to, int64_t step,
-                   typename A::In* flat, int width, int C) {
-    typename A::In* place = C == 8 ? to : flat;
-    for (int e = 0; e < width * C; e += A::kLanes) A::store(place + e, A::plus(A::own(A::load(x + e)), A::load(next + e)));
-    for (int c = 0; c < C; c += 8) {
-      typename A::In* plane = to + c / 8 * step;
-      constexpr size_t kBytes = 8 * sizeof(typename A::In);
-      if (C != 8)
-        for (int j = 0; j < width; j++) std::memcpy(plane + 8 * j, flat + j * C + c, kBytes);
-      std::memcpy(plane - 8, plane, kBytes);
-      std::memcpy(plane + 8 * width, plane + 8 * (width - 1), kBytes);
+  static void down(const typename A::In* x, const typename A::In* const (&next)[2], typename A::In* const (&to)[2],
+                   int n) {
+    for (int e = 0; e < n; e += A::kLanes) {
+      const auto own = A::own(A::load(x + e));
+      for (int k = 0; k < 2; k++) A::store(to[k] + e, A::plus(own, A::load(next[k] + e)));
+    }
+  }
+  // One of them by eights of channels (`step` elements from one to the next), with a pixel more at both ends.
+  template <class A>
+  static void spread(const typename A::In* flat, typename A::In* to, int64_t step, int width, int C) {
+    constexpr size_t kBytes = 8 * sizeof(typename A::In);
+    for (int c = 0; c < C; c += 8, to += step) {
+      if (flat != to)
+        for (int j = 0; j < width; j++) std::memcpy(to + 8 * j, flat + j * C + c, kBytes);
+      std::memcpy(to - 8, to, kBytes);
+      std::memcpy(to + 8 * width, to + 8 * (width - 1), kBytes);
     }
   }
 
@@ -111,30 +116,33 @@ struct TailUpsample {
   }
 
   template <class A>
-  static void row(const Op& op, const Job& job, int i, int n, int y, const typename A::In* x, int64_t stride) {
+  static void rows_of(const Op& op, const Job& job, int i, const typename A::In* x, int64_t stride) {
     using In = typename A::In;
-    const int C = op.in[0]->channels, W = op.in[0]->width;
+    const int C = op.in[0]->channels, W = op.in[0]->width, last = op.in[0]->height - 1;
     const int64_t step = int64_t(pixels(op)) * 8;
     float* logits = reinterpret_cast<float*>(job.scratch);
-    In* flat = reinterpret_cast<In*>(logits + 2 * pixels(op));
-    In* r = flat + step / 8 * C + 8 * kBorder;
-    down<A>(x + i * stride, x + n * stride, r, step, flat, W, C);
+    In* scratch = reinterpret_cast<In*>(logits + 2 * pixels(op)) + 8 * kBorder;
+    In* const r[2] = {scratch, scratch + pixels(op) * C};
+    In* const flat[2] = {scratch + 2 * pixels(op) * C, scratch + 3 * pixels(op) * C};
+    const In* const next[2] = {x + (i > 0 ? i - 1 : 0) * stride, x + (i < last ? i + 1 : i) * stride};
     const In* w = static_cast<const In*>(op.packed);
     const float bias = plus_zero(op.blob[1].f32()[0]), multiplier = op.value[0];
-    if (C == 8) along<Wide, A, 1>(r, step, w, multiplier, bias, logits, W, 1);
-    else if (C == 16) along<Wide, A, 2>(r, step, w, multiplier, bias, logits, W, 2);
-    else along<Wide, A, 0>(r, step, w, multiplier, bias, logits, W, C / 8);
-    write_logits(job, y, logits, 2 * W);
+    down<A>(x + i * stride, next, C == 8 ? r : flat, W * C);
+    for (int k = 0; k < 2; k++) {
+      spread<A>(C == 8 ? r[k] : flat[k], r[k], step, W, C);
+      if (C == 8) along<Wide, A, 1>(r[k], step, w, multiplier, bias, logits, W, 1);
+      else if (C == 16) along<Wide, A, 2>(r[k], step, w, multiplier, bias, logits, W, 2);
+      else along<Wide, A, 0>(r[k], step, w, multiplier, bias, logits, W, C / 8);
+      write_logits(job, 2 * i + k, logits, 2 * W);
+    }
   }
 
   static void run(const Op& op, const Job& job) {
     const Tensor& x = *op.in[0];
-    for (int i = job.begin; i < job.end; i++)
-      for (int k = 0; k < 2; k++) {
-        const int n = k ? (i + 1 < x.height ? i + 1 : i) : (i > 0 ? i - 1 : 0);
-        if (real(op)) row<TailF32<Wide>>(op, job, i, n, 2 * i + k, x.f32(0), x.row);
-        else row<TailQ16<Wide>>(op, job, i, n, 2 * i + k, x.q16(0), x.row);
-      }
+    for (int i = job.begin; i < job.end; i++) {
+      if (real(op)) rows_of<TailF32<Wide>>(op, job, i, x.f32(0), x.row);
+      else rows_of<TailQ16<Wide>>(op, job, i, x.q16(0), x.row);
+    }
   }
 };
 

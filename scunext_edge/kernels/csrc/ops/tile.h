@@ -28,13 +28,24 @@ namespace {
 // length from 12 exactly). GCC needs one register more than the sums, three weights and an input: six columns spill.
 // segment_strip takes up to `vectors` vectors of channels at once, for so many columns. With 512 bits a broadcast is
 // not free, so there slide_strip is always preferred, and four vectors share a broadcast where there are 64 channels.
-#if defined(__AVX512F__)
+// simd/*.h say how many vectors the registers hold (SCX_REGISTERS; 16 where they do not).
+#if !defined(SCX_REGISTERS)
+#define SCX_REGISTERS 16
+#endif
+#if SCX_REGISTERS >= 32
 struct Tile {
   static constexpr int wide = 12, narrow = 8, vectors = 4;
   static constexpr int columns(int n) { return n == 4 ? 6 : n == 2 ? 12 : 16; }
   static constexpr int narrow_columns(int n) { return n == 4 ? 4 : 8; }
 };
 constexpr bool kSlideAlways = true;
+#elif SCX_REGISTERS < 16
+struct Tile {  // plain C++: no register holds a vector, and small tiles keep the library small
+  static constexpr int wide = 2, narrow = 1, vectors = 1;
+  static constexpr int columns(int) { return 2; }
+  static constexpr int narrow_columns(int) { return 1; }
+};
+constexpr bool kSlideAlways = false;
 #else
 struct Tile {
   static constexpr int wide = 5, narrow = 4, vectors = 2;

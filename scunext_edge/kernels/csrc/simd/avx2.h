@@ -1,6 +1,10 @@
 // AVX2 with FMA: eight f32 lanes. SCX_VNNI: with the 256-bit dot product (AVX-VNNI).
 #pragma once
+#ifdef SCX_SIMDE
+#include "emulated.h"
+#else
 #include <immintrin.h>
+#endif
 
 #include <cstdint>
 #include <cstring>
@@ -70,7 +74,7 @@ struct V8 {
   // GCC would add products to each other first and to the sum last, and run out of registers.
   static I in_order(I sum) {
 #if defined(__GNUC__) && !defined(__clang__)
-    asm("" : "+x"(sum));
+    asm("" : "+v"(sum));
 #endif
     return sum;
   }
@@ -98,7 +102,11 @@ struct V8 {
   template <bool kNonnegative>
   static I dot(I acc, Quad a, I w) {
 #ifdef SCX_VNNI
+#ifdef __AVX512VNNI__
+    return _mm256_dpbusd_epi32(acc, a.value, w);
+#else
     return _mm256_dpbusd_avx_epi32(acc, a.value, w);
+#endif
 #else
     // maddubs adds two products in 16 bits: 128 * 127 * 2 fits, since |w| <= 127. Signs go to the weights.
     const I pairs = kNonnegative ? _mm256_maddubs_epi16(a.value, w)
@@ -132,8 +140,8 @@ struct V8 {
 
   // Ends of the network, and images. Eight lanes are one pixel's eight channels (or partial sums).
   static void store_score(uint8_t* p, F logits) {  // L bytes: floor(clamp(16 logit)) + 128; NaN gives 0
-    F v = _mm256_mul_ps(logits, _mm256_set1_ps(16.f));
-    v = _mm256_min_ps(_mm256_max_ps(v, _mm256_set1_ps(-128.f)), _mm256_set1_ps(127.f));
+    // Packing saturates; as in store_q8x4 only what is too large for 32 bits needs care.
+    const F v = _mm256_min_ps(_mm256_set1_ps(127.f), _mm256_mul_ps(logits, _mm256_set1_ps(16.f)));
     const __m256i whole = _mm256_cvtps_epi32(_mm256_floor_ps(v));
     __m128i bytes = _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
     bytes = _mm_xor_si128(_mm_packs_epi16(bytes, bytes), _mm_set1_epi8(char(0x80)));
@@ -205,7 +213,9 @@ struct V8 {
   }
 };
 
+#ifndef SCX_AVX512
 using Wide = V8;   // the widest vector here
 using Half = V8;   // for eight channels
+#endif
 
 }  // namespace

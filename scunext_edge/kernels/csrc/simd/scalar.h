@@ -1,5 +1,6 @@
 // Plain C++: eight lanes as an array. The floor that every compiler and processor has; compilers vectorise some of it.
 #pragma once
+#define SCX_REGISTERS 1  // see ops/tile.h
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -83,6 +84,7 @@ struct V8 {
       for (int k = 0; k < 4; k++) acc.at[l] += int32_t(a.at[k]) * w.at[4 * l + k];
     return acc;
   }
+
   static F hold(F v) { return v; }
 
   // Ends of the network, and images; see avx2.h.

@@ -11,3 +11,5 @@ target_link_options(module PRIVATE -mexec-model=reactor -Wl,--strip-all -Wl,-z,s
 foreach(NAME malloc free scx_version scx_isas scx_last_error scx_open_memory scx_describe scx_run scx_close)
   target_link_options(module PRIVATE -Wl,--export=${NAME})
 endforeach()
+# What has to be unrolled says so in the source; anything else is only larger.
+target_compile_options(kernels PRIVATE -O2 -fno-unroll-loops)
