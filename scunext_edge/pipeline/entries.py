@@ -10,7 +10,7 @@ from scunext_edge.benchmarks.records import Record
 from scunext_edge.errors import BackendMissing, BackendUnavailable, ScunextEdgeError
 from scunext_edge.evaluation.gate import Verdict
 from scunext_edge.evaluation.records import Evaluation
-from scunext_edge.pipeline.forms import OFFERED
+from scunext_edge.pipeline.forms import OFFERED, OUTPUT
 from scunext_edge.pipeline.settings import Settings
 from scunext_edge.pipeline.subjects import Subject
 from scunext_edge.results import Row
@@ -51,6 +51,7 @@ def plan(subject: Subject, settings: Settings, engines: Mapping[str, BackendStat
                 device=device,
                 threads=settings.suite.threads,
                 input_size=subject.size,
+                output=OUTPUT.get(backend, "logits"),
                 status="ok",
             )
             entry = Entry(subject=subject, row=row)

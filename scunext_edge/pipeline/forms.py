@@ -19,7 +19,10 @@ OFFERED: dict[str, tuple[tuple[str, str | None], ...]] = {
     "onnxruntime": (("fp32", None), ("fp16", None), ("int8", "qdq")),
     "openvino": (("fp32", None), ("fp16", None), ("int8", "qdq"), ("int8", "nncf")),
     "tensorrt": (("fp16", None), ("int8", "qdq")),
+    "native": (("fp32", None), ("int8", "qdq")),
 }
+# What an engine gives while it is timed, where it is not logits (`docs/scx.md`).
+OUTPUT = {"native": "score"}
 
 
 @dataclass(slots=True)
@@ -39,6 +42,8 @@ class Forms:
             return self._onnx(precision)
         if backend == "openvino":
             return self._openvino(precision, quantizer)
+        if backend == "native":
+            return self._native(precision)
         return self._tensorrt(precision)
 
     def _checkpoint(self) -> Artifact:
@@ -76,6 +81,11 @@ class Forms:
             return self._make("openvino-int8-nncf", parent, "openvino", "int8", "nncf")
         parent = self._onnx("int8" if precision == "int8" else "fp32")
         return self._make(f"openvino-{precision}", parent, "openvino", precision)
+
+    def _native(self, precision: str) -> Artifact:
+        if precision in self.subject.native:
+            return self.subject.native[precision]
+        return self._make(f"native-{precision}", self._onnx(precision), "native", precision)
 
     def _tensorrt(self, precision: str) -> Artifact:
         name = f"tensorrt-{precision}"

@@ -1,7 +1,9 @@
-"""How the weights that ship were made from a training run: three forms, each scored and carded.
+"""How the weights that ship were made from a training run: five forms, each scored and carded.
 
 ``python -m scunext_edge.pipeline.ship RUN/best --data isic2017 --test isic2018 --out FOLDER``
-writes ``FOLDER/checkpoint``, ``onnx-fp32`` and ``onnx-int8``. For those who release the package.
+writes ``FOLDER/checkpoint``, ``onnx-fp32``, ``onnx-int8``, ``native-fp32`` and ``native-int8``.
+With ``--native-only`` the first argument is such a folder, and its native files are made again
+from its ONNX files. For those who release the package.
 """
 
 from __future__ import annotations
@@ -20,11 +22,15 @@ from scunext_edge.evaluation.evaluate import evaluate
 from scunext_edge.evaluation.gate import judge
 from scunext_edge.evaluation.records import Evaluation
 from scunext_edge.export.to_int8 import to_int8
+from scunext_edge.export.to_native import to_native
 from scunext_edge.export.to_onnx import to_onnx
+from scunext_edge.kernels.plan import Precision
 from scunext_edge.models.complexity import profile
 from scunext_edge.provenance import tool
 
-BACKENDS = {"safetensors": "torch", "onnx": "onnxruntime"}
+BACKENDS = {"safetensors": "torch", "onnx": "onnxruntime", "native": "native"}
+
+_NATIVE: tuple[Precision, ...] = ("fp32", "int8")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,20 +43,51 @@ class Scored:
 
 def ship(checkpoint: Path, *, data: Path, test: Path, out: Path, licence: str) -> list[Artifact]:
     """Export, score on ``data``'s validation and ``test``'s test part, and write the cards."""
-    sources = {
-        f"{data.resolve().name} val": Source(folder=str(data), part="val"),
-        f"{test.resolve().name} test": Source(folder=str(test), part="test"),
-    }
     trained = load(checkpoint)
     with tempfile.TemporaryDirectory(prefix="scunext-edge-") as folder:
         fp32 = to_onnx(trained, Path(folder, "fp32"))
         int8 = to_int8(fp32, Path(folder, "int8"), calibration=_calibration(trained, data))
-        made = [_scored(artifact, sources) for artifact in (trained, fp32, int8)]
-        names = ("checkpoint", "onnx-fp32", "onnx-int8")
+        forms = {"checkpoint": trained, "onnx-fp32": fp32, "onnx-int8": int8}
         common = {"complexity": _complexity(trained), "licence_of_data": licence}
-        return [
-            _write(one, made[0], out / name, common) for one, name in zip(made, names, strict=True)
-        ]
+        made = _write_all(forms, trained, _sources(data, test), out, common)
+    return [*made, *ship_native(out, data=data, test=test)]
+
+
+def ship_native(shipped: Path, *, data: Path, test: Path) -> list[Artifact]:
+    """The native files of a folder that :func:`ship` wrote, from the ONNX files in it."""
+    trained = load(shipped / "checkpoint")
+    common = {name: trained.card.details[name] for name in ("complexity", "licence_of_data")}
+    with tempfile.TemporaryDirectory(prefix="scunext-edge-") as folder:
+        forms = {
+            f"native-{precision}": to_native(
+                load(shipped / f"onnx-{precision}"), Path(folder, precision), precision=precision
+            )
+            for precision in _NATIVE
+        }
+        return _write_all(forms, trained, _sources(data, test), shipped, common)
+
+
+def _sources(data: Path, test: Path) -> dict[str, Source]:
+    return {
+        f"{data.resolve().name} val": Source(folder=str(data), part="val"),
+        f"{test.resolve().name} test": Source(folder=str(test), part="test"),
+    }
+
+
+def _write_all(
+    forms: Mapping[str, Artifact],
+    trained: Artifact,
+    sources: Mapping[str, Source],
+    out: Path,
+    common: Mapping[str, Any],
+) -> list[Artifact]:
+    reference = _scored(trained, sources)
+    return [
+        _write(
+            reference if form is trained else _scored(form, sources), reference, out / name, common
+        )
+        for name, form in forms.items()
+    ]
 
 
 def _calibration(trained: Artifact, data: Path) -> Dataset:
@@ -109,11 +146,18 @@ if __name__ == "__main__":
         checkpoint: Path,
         data: Annotated[Path, typer.Option()],
         test: Annotated[Path, typer.Option()],
-        out: Annotated[Path, typer.Option()],
+        out: Annotated[Path | None, typer.Option()] = None,
         licence: Annotated[str, typer.Option(help="Of the training data.")] = "CC0-1.0",
+        native_only: Annotated[bool, typer.Option("--native-only")] = False,
     ) -> None:
         """Write the forms that ship."""
-        for artifact in ship(checkpoint, data=data, test=test, out=out, licence=licence):
+        if native_only:
+            made = ship_native(checkpoint, data=data, test=test)
+        elif out is None:
+            raise typer.BadParameter("--out FOLDER is missing")
+        else:
+            made = ship(checkpoint, data=data, test=test, out=out, licence=licence)
+        for artifact in made:
             print(artifact.directory, artifact.id, artifact.card.details["evaluation"])  # noqa: T201
 
     typer.run(main)

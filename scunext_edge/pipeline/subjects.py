@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scunext_edge.artifacts import CARD, Artifact, load
@@ -27,6 +27,7 @@ class Subject:
     checkpoint: Artifact | None = None
     onnx_fp32: Artifact | None = None
     onnx_int8: Artifact | None = None
+    native: Mapping[str, Artifact] = field(default_factory=dict)  # by precision
 
     @property
     def known(self) -> Artifact | None:
@@ -80,20 +81,24 @@ def _from_artifact(artifact: Artifact, size: int | None) -> Subject:
 
 def _from_package(name: str, size: int | None) -> Subject:
     checkpoint = shipped.shipped(name, "checkpoint")
-    native = checkpoint.spec.size
+    trained_at = checkpoint.spec.size
     subject = Subject(
         label=name,
         model=checkpoint.card.model,
-        size=check_size(native if size is None else size),
+        size=check_size(trained_at if size is None else size),
         trained=True,
         checkpoint=checkpoint,
     )
-    if subject.size != native:
+    if subject.size != trained_at:
         return subject
     return replace(
         subject,
         onnx_fp32=shipped.shipped(name, "onnx-fp32"),
         onnx_int8=shipped.shipped(name, "onnx-int8"),
+        native={
+            "fp32": shipped.shipped(name, "native-fp32"),
+            "int8": shipped.shipped(name, "native-int8"),
+        },
     )
 
 

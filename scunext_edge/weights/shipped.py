@@ -1,4 +1,4 @@
-"""The trained networks that ship in the package: a checkpoint and two ONNX files each."""
+"""The trained networks that ship in the package: a checkpoint, two ONNX and two native files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal, get_args
 from scunext_edge.artifacts import CARD, Artifact, load
 from scunext_edge.errors import ConfigError
 
-Form = Literal["checkpoint", "onnx-fp32", "onnx-int8"]
+Form = Literal["checkpoint", "onnx-fp32", "onnx-int8", "native-fp32", "native-int8"]
 FORMS: tuple[Form, ...] = get_args(Form)
 _HERE = Path(__file__).parent
 
@@ -36,17 +36,20 @@ def deployed(model: str, *, backend: str, precision: str) -> Artifact:
             hint=f"{_near(model, names())}choose one of: {', '.join(names())}, "
             "or give an artifact's folder",
         )
-    forms: dict[tuple[bool, str], Form] = {
-        (True, "fp32"): "checkpoint",
-        (False, "fp32"): "onnx-fp32",
-        (False, "int8"): "onnx-int8",
+    forms: dict[tuple[str, str], Form] = {
+        ("torch", "fp32"): "checkpoint",
+        ("native", "fp32"): "native-fp32",
+        ("native", "int8"): "native-int8",
+        ("other", "fp32"): "onnx-fp32",
+        ("other", "int8"): "onnx-int8",
     }
-    form = forms.get((backend == "torch", precision))
+    engine = backend if backend in {"torch", "native"} else "other"
+    form = forms.get((engine, precision))
     if form is None:
         raise ConfigError(
             f"{model} does not ship in {precision} for {backend}",
-            hint=f"{_near(precision, ('fp32', 'int8'))}use fp32 or int8 on onnxruntime or "
-            "openvino, or fp32 on torch",
+            hint=f"{_near(precision, ('fp32', 'int8'))}use fp32 or int8 on native, "
+            "onnxruntime or openvino, or fp32 on torch",
         )
     return shipped(model, form)
 
