@@ -88,16 +88,19 @@ def test_every_form_is_made_once_and_found_by_the_next_run(exports, forms_of, ch
         "mine-64-openvino-fp16",
         "mine-64-openvino-int8",
         "mine-64-openvino-int8-nncf",
+        "mine-64-native-fp32",
+        "mine-64-native-int8",
     ]
     again = everything(forms_of(checkpoint))
-    assert len(exports) == 7
+    assert len(exports) == 9
     assert [form.id for form in again] == [form.id for form in first]
 
 
 def test_every_engine_starts_from_the_one_quantized_onnx(exports, forms_of, checkpoint):
     forms = forms_of(checkpoint)
     int8 = forms.get("onnxruntime", "int8", "qdq")
-    assert forms.get("openvino", "int8", "qdq").card.parent == int8.id
+    for backend in ("openvino", "native"):
+        assert forms.get(backend, "int8", "qdq").card.parent == int8.id
     assert int8.card.parent == forms.get("onnxruntime", "fp32", None).id
     nncf = forms.get("openvino", "int8", "nncf")
     assert nncf.card.parent == forms.get("onnxruntime", "fp32", None).id
@@ -106,7 +109,16 @@ def test_every_engine_starts_from_the_one_quantized_onnx(exports, forms_of, chec
 def test_only_quantizing_is_given_images(exports, forms_of, checkpoint):
     everything(forms_of(checkpoint))
     given = {Path(job["out"]).name for job in exports if job["calibration"]}
-    assert given == {"mine-64-onnx-int8", "mine-64-openvino-int8", "mine-64-openvino-int8-nncf"}
+    int8 = ("onnx-int8", "openvino-int8", "openvino-int8-nncf", "native-int8")
+    assert given == {f"mine-64-{name}" for name in int8}
+
+
+def test_native_files_that_ship_are_not_made_again(exports, forms_of, tmp_path):
+    known = {it: make_artifact(tmp_path / it, it, format="native") for it in ("fp32", "int8")}
+    forms = forms_of(native=known)
+    found = {it: forms.get("native", it, quantizer) for it, quantizer in OFFERED["native"]}
+    assert found == known
+    assert exports == []
 
 
 def test_torch_runs_the_checkpoint_itself(exports, forms_of, checkpoint):

@@ -36,6 +36,8 @@ def ships(monkeypatch, make):
         "checkpoint": make("checkpoint", model="scunext"),
         "onnx-fp32": make("onnx-fp32", model="scunext", format="onnx"),
         "onnx-int8": make("onnx-int8", model="scunext", format="onnx", precision="int8"),
+        "native-fp32": make("native-fp32", model="scunext", format="native"),
+        "native-int8": make("native-int8", model="scunext", format="native", precision="int8"),
     }
     monkeypatch.setattr(shipped, "names", lambda: ("scunext",))
     monkeypatch.setattr(shipped, "shipped", lambda model, form: forms[form])
@@ -53,13 +55,15 @@ def test_a_name_with_shipped_weights_is_all_its_forms(ships):
     (subject,) = resolve(["scunext"], None)
     assert subject.trained
     assert (subject.label, subject.size) == ("scunext", 64)
-    assert (subject.checkpoint, subject.onnx_fp32, subject.onnx_int8) == tuple(ships.values())
+    assert (subject.checkpoint, subject.onnx_fp32, subject.onnx_int8) == tuple(ships.values())[:3]
+    assert subject.native == {it: ships[f"native-{it}"] for it in ("fp32", "int8")}
 
 
 def test_at_another_size_only_the_shipped_checkpoint_is_of_use(ships):
     (subject,) = resolve(["scunext"], 96)
     assert (subject.size, subject.checkpoint) == (96, ships["checkpoint"])
     assert subject.onnx_fp32 is subject.onnx_int8 is None
+    assert not subject.native
 
 
 def test_a_path_is_the_artifact_there(make, nothing_ships):
