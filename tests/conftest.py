@@ -1,4 +1,4 @@
-"""libscunext for tests: the installed one, or one built here for this run."""
+"""libscunext for tests, the installed one or one built here; what this processor cannot do."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from scunext_edge.benchmarks.environment import machine
 from scunext_edge.errors import BackendMissing
 from scunext_edge.kernels import native
+from scunext_edge.runtime.precision import sums_saturate
 
 SOURCES = Path(native.__file__).parent / "csrc"
 
@@ -26,6 +28,17 @@ def native_library(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(native.package, "__path__", [str(path.parent), *native.package.__path__])
         yield path
+
+
+@pytest.fixture(scope="session")
+def openvino_saturates():
+    """Whether OpenVINO's INT8 is another network here, because its sums overflow.
+
+    ONEDNN_MAX_CPU_ISA=AVX2 makes any x86 processor such a one.
+    """
+    held = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
+    narrow = held in {"SSE41", "AVX", "AVX2", "AVX512_CORE"}
+    return narrow or sums_saturate("openvino", "int8", machine()["isa"] or ())
 
 
 def _installed():

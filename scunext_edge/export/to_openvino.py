@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scunext_edge.artifacts import Artifact
+from scunext_edge.benchmarks.environment import machine
 from scunext_edge.data.datasets import Dataset
 from scunext_edge.errors import ConfigError
 from scunext_edge.export import graph, parity
@@ -16,6 +17,7 @@ from scunext_edge.export.forwards import onnx_forward, openvino_forward
 from scunext_edge.export.imports import optional_imports, silenced, translated
 from scunext_edge.export.parity import Images
 from scunext_edge.export.writing import inherited, require, scratch, write
+from scunext_edge.runtime.precision import sums_saturate
 from scunext_edge.spec import Precision
 
 _ONNX_PRECISION: dict[str, Precision] = {"fp32": "fp32", "fp16": "fp32", "int8": "int8"}
@@ -132,6 +134,8 @@ def _write(
         "parity": parity.check(figures, precision).to_json(),
         "made_with": {"openvino": ov.__version__},
     }
+    if sums_saturate("openvino", precision, machine()["isa"] or ()):
+        details["parity_remark"] = "compared without VNNI, where OpenVINO's INT8 sums overflow"
     card = replace(
         parent.card,
         format="openvino",

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from scunext_edge.benchmarks import stats
+from scunext_edge.benchmarks.records import Record
 from scunext_edge.pipeline.complexity import Complexity
 from scunext_edge.pipeline.entries import Entry
 from scunext_edge.results import Row
+from scunext_edge.runtime.precision import sums_saturate
 
 ENOUGH_IMAGES = 30  # the percentile bootstrap is known to be too narrow on smaller samples
 
@@ -61,6 +63,10 @@ def _doubts(row: Row, entry: Entry) -> list[str]:
     found = list(stats.doubts(entry.record)) if entry.record is not None else []
     if row.precision_ran is not None and row.precision_ran != row.precision:
         found.append(f"{row.precision} was asked for, the engine ran {row.precision_ran}")
+    if entry.record is not None and _saturates(row, entry.record):
+        found.append(
+            "without VNNI this engine sums INT8 products in 16 bits, which overflow: read its Dice"
+        )
     if not entry.subject.trained and row.status == "ok":
         found.append("random weights: latency and complexity only")
     if entry.evaluation and not entry.is_reference and entry.verdict is None:
@@ -70,3 +76,8 @@ def _doubts(row: Row, entry: Entry) -> list[str]:
             f"{entry.verdict.drops['dice'].images} images: a bootstrap bound of so few is too tight"
         )
     return found
+
+
+def _saturates(row: Row, record: Record) -> bool:
+    machines = (run.environment["machine"] for run in record.runs)
+    return any(sums_saturate(row.backend, row.precision_ran, it["isa"] or ()) for it in machines)

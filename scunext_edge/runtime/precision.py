@@ -6,6 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from math import prod
 
+# x86 instructions that sum products of bytes in 32 bits
+_WIDE_SUMS = {"avx512_vnni", "avx_vnni", "amx_int8"}
+
 
 def dominant(work: Iterable[tuple[str, int]]) -> str | None:
     """The precision with the most MACs, of (precision, MACs) pairs; None if there are none.
@@ -37,3 +40,14 @@ def transposed_conv_macs(weights: Sequence[int], data: Sequence[int]) -> int:
 def matmul_macs(left: Sequence[int], output: Sequence[int]) -> int:
     """MACs of ``left`` [..., K] times a matrix giving ``output``."""
     return prod(output) * left[-1]
+
+
+def sums_saturate(backend: str, precision: str | None, isa: Iterable[str]) -> bool:
+    """Whether an engine that ran in ``precision`` adds pairs of INT8 products in 16 bits.
+
+    OpenVINO's oneDNN does on x86 without VNNI, where such a sum ends at 32767: logits are then
+    wrong by as much as the activations are large. No setting of the engine turns it off. ``isa``
+    are a machine's instruction sets as :mod:`scunext_edge.benchmarks.environment` names them.
+    """
+    has = set(isa)
+    return (backend, precision) == ("openvino", "int8") and "avx2" in has and not _WIDE_SUMS & has

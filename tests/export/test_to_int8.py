@@ -77,9 +77,11 @@ def test_ranges_come_from_the_calibration_images(scunext_onnx, scunext_int8, tmp
     assert to_int8(scunext_onnx, tmp_path / "o", calibration=other).id != scunext_int8.id
 
 
-def test_another_engine_reads_it_alike(scunext_int8, images):
+def test_another_engine_reads_it_alike(scunext_int8, images, openvino_saturates):
     """The trap that this guards against costs OpenVINO 0.5 % of the pixels and more."""
     ov = pytest.importorskip("openvino")
+    if openvino_saturates:
+        pytest.skip("without VNNI OpenVINO's int8 sums overflow: it computes another network")
     content = scunext_int8.file(".onnx").read_bytes()
     found = parity.compare(
         onnx_forward(content), openvino_forward(ov.Core().read_model(content)), images

@@ -1,4 +1,4 @@
-"""The program in C that the documents show: built as they say, it draws the mask that Python does."""
+"""The program in C that the documents show draws the mask that Python does."""
 
 from __future__ import annotations
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from scunext_edge.runtime.precision import (
     conv_macs,
     dominant,
     matmul_macs,
+    sums_saturate,
     transposed_conv_macs,
 )
 
@@ -34,3 +37,12 @@ def test_a_transposed_convolution_is_counted_at_its_input():
 
 def test_a_matrix_product_counts_its_inner_dimension():
     assert matmul_macs([1, 5, 7], [1, 5, 2]) == 70
+
+
+@pytest.mark.parametrize("wide", ["avx512_vnni", "avx_vnni", "amx_int8"])
+def test_openvinos_int8_sums_saturate_on_x86_without_instructions_for_them(wide):
+    assert sums_saturate("openvino", "int8", ["avx2", "avx512f"])
+    assert not sums_saturate("openvino", "int8", ["avx2", "avx512f", wide])
+    assert not sums_saturate("openvino", "int8", ["asimd"])
+    assert not sums_saturate("openvino", "fp32", ["avx2"])
+    assert not sums_saturate("onnxruntime", "int8", ["avx2"])
