@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scunext_edge.data.synthetic import SyntheticLesions
 from scunext_edge.errors import ExportError
 from scunext_edge.export import parity
 from scunext_edge.export.forwards import onnx_forward
@@ -23,75 +22,12 @@ from scunext_edge.kernels.plan import (
     read_plan,
 )
 
-WEIGHTS = Path(__file__).resolve().parents[2] / "scunext_edge" / "weights"
+WEIGHTS = Path(__file__).resolve().parents[3] / "scunext_edge" / "weights"
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 SIZE = 64
-VARIANTS = {
-    "unext": {},
-    "unext-l": {},
-    "scunext": {"skip": True, "fuse": True},
-    "scunext-skip": {"skip": True, "fuse": False},
-    "scunext-fuse": {"skip": False, "fuse": True},
-    "scunext-plain": {"skip": False, "fuse": False},
-    "unet": {},
-    "unet-paper": {},
-    "resunetpp": {},
-    "resunetpp-paper": {},
-}
-BIG = {"unet-paper", "resunetpp-paper"}
-NAMES = [pytest.param(name, marks=pytest.mark.slow if name in BIG else ()) for name in VARIANTS]
-
-
-def network(name):
-    """Seeded weights, statistics as after training, logits of +-5 on both sides of 0."""
-    torch = pytest.importorskip("torch")
-    from scunext_edge.models import registry
-    from scunext_edge.models.contract import Deployable
-    from scunext_edge.spec import ModelSpec
-
-    options = VARIANTS[name]
-    images = torch.from_numpy(parity.default_images(SIZE, 2))
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(5)
-        built = registry.build(name.split("-")[0] if options else name, **options).eval()
-        for module in built.modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
-                module.running_mean.normal_(0, 0.1)
-                module.running_var.uniform_(0.5, 1.5)
-                module.weight.uniform_(0.5, 1.5)
-                module.bias.normal_(0, 0.1)
-        deployable = Deployable(built, ModelSpec(size=SIZE))
-        logits = deployable(images)
-        last = [module for module in built.modules() if isinstance(module, torch.nn.Conv2d)][-1]
-        last = getattr(built, "final", getattr(built, "head", last))
-        factor = 2 / logits.std()
-        last.weight.mul_(factor)
-        last.bias.sub_(logits.median()).mul_(factor)
-    return deployable
-
-
-@pytest.fixture(scope="session")
-def exported(tmp_path_factory):
-    """Name and precision -> the bytes of an ONNX file, made once."""
-    pytest.importorskip("onnxscript")
-    from scunext_edge.export.to_int8 import quantize
-    from scunext_edge.export.to_onnx import trace
-
-    made = {}
-
-    def get(name, precision="fp32"):
-        if (name, precision) not in made:
-            made[name, precision] = (
-                trace(network(name), SIZE)
-                if precision == "fp32"
-                else quantize(get(name), SyntheticLesions(4, seed=3), size=SIZE, method="minmax")
-            )
-        return made[name, precision]
-
-    return get
 
 
 def compiled(model, precision="fp32"):
@@ -119,9 +55,8 @@ def shipped(name, precision):
     return path.read_bytes()
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_fp32_is_the_graph(exported, name):
-    model = exported(name)
+def test_fp32_is_the_graph(exported, network_name):
+    model = exported(network_name)
     plan = compiled(model)
     images = parity.default_images(SIZE, 2)
     found = parity.compare(onnx_forward(model), lambda some: reference.run(plan, some), images)
@@ -129,13 +64,12 @@ def test_fp32_is_the_graph(exported, name):
     assert {tensor.type for tensor in plan.tensors} == {TensorType.F32}
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_int8_is_as_near_to_fp32_as_the_quantized_graph(exported, name):
+def test_int8_is_as_near_to_fp32_as_the_quantized_graph(exported, network_name):
     """Maps are one step of int8 apart here and there; the flat logits of untrained ones show it."""
-    model = exported(name, "int8")
+    model = exported(network_name, "int8")
     plan = compiled(model, "int8")
     images = parity.default_images(SIZE, 2)
-    exact = onnx_forward(exported(name))(images)
+    exact = onnx_forward(exported(network_name))(images)
     expected = onnx_forward(model, as_written=True)(images)
     found = reference.run(plan, images)
     assert distance(found, exact) < 1.15 * distance(expected, exact) + 0.01
