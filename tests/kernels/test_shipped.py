@@ -20,7 +20,7 @@ from scunext_edge.weights import shipped
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "isic2018"
 NETWORKS = ["scunext", "unext"]
 PRECISIONS = ["fp32", "int8"]
-IMAGES = 32
+IMAGES = 66
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -115,5 +115,5 @@ def test_on_patients_int8_is_as_near_to_fp32_as_the_same_graph_on_onnx_runtime(n
     )
     model = native.open_model(shipped.shipped(network, "native-int8").file(".scx"), threads=2)
     found = model.run(images) >= 128
-    assert np.mean(found == quantized) > 0.994
+    assert np.mean(found == quantized) > 0.993
     assert np.mean(found == exact) > np.mean(quantized == exact) - 0.001
