@@ -49,6 +49,7 @@ def measure_group(
     """
     rows: list[dict[str, Any]] = []
     absent: list[dict[str, Any]] = []
+    crashed: dict[Form, ScunextEdgeError] = {}
     with ExitStack() as stack:
         asked = []
         for form in settings.forms:
@@ -64,7 +65,9 @@ def measure_group(
                 ready.append((rows[-1], child))
             except ScunextEdgeError as error:
                 absent.append(missing(form, error, **group._asdict()))
-        foreign = _rounds(ready, settings, str(group), advanced)
+        foreign = _rounds(ready, crashed, settings, str(group), advanced)
+        absent += [missing(form, error, **group._asdict()) for form, error in crashed.items()]
+        rows = [row for row in rows if _form(row) not in crashed]
         _compare(rows, group, folder)
     return {
         "rows": [_summed(row) for row in rows],
@@ -100,6 +103,10 @@ def _job(group: Group, form: Form, files: Files, isa: str, folder: Path) -> dict
     }
 
 
+def _form(row: Mapping[str, Any]) -> Form:
+    return Form(row["engine"], row["precision"], row["variant"])
+
+
 def _mask(group: Group, form: Form, folder: Path) -> Path:
     return folder / ("-".join(str(it) for it in (*group, *form)) + ".mask")
 
@@ -126,18 +133,28 @@ def _row(group: Group, form: Form, opened: dict[str, Any], settings: Settings) -
 
 def _rounds(
     ready: Sequence[tuple[dict[str, Any], Asked]],
+    crashed: dict[Form, ScunextEdgeError],
     settings: Settings,
     name: str,
     advanced: Advanced,
 ) -> float | None:
-    """Fill the rows; returns how many cores others kept busy meanwhile."""
+    """Fill the rows; returns how many cores others kept busy meanwhile.
+
+    An engine that dies is noted in ``crashed`` and asked no more.
+    """
     order = random.Random(f"{settings.seed}-{name}")
     before, own = conditions(), os.times()
     children: dict[int, list[float]] = {}
     for _ in range(settings.rounds):
         for row, child in order.sample(list(ready), len(ready)):
+            if _form(row) in crashed:
+                continue
             time.sleep(settings.pause_ms / 1e3)
-            answer = child.burst(row["runs_per_round"])
+            try:
+                answer = child.burst(row["runs_per_round"])
+            except ScunextEdgeError as error:
+                crashed[_form(row)] = error
+                continue
             row["values_ns"].append(answer["values_ns"])
             row["rounds"] += 1
             row["cores_used"] = max(row["cores_used"], answer["cores_used"])
@@ -157,10 +174,9 @@ def _compare(rows: Sequence[dict[str, Any]], group: Group, folder: Path) -> None
     for row in rows:
         row["same_pixels"] = None
         if reference.exists():
-            form = Form(row["engine"], row["precision"], row["variant"])
             one, other = (
                 np.frombuffer(path.read_bytes(), np.uint8)
-                for path in (reference, _mask(group, form, folder))
+                for path in (reference, _mask(group, _form(row), folder))
             )
             row["same_pixels"] = 1 - int(np.unpackbits(one ^ other).sum()) / group.size**2
 
