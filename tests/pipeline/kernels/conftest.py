@@ -13,7 +13,7 @@ from scunext_edge.pipeline.kernels.settings import Form
 
 
 class Fake:
-    """Answers as a child does: every run takes ``ms``; it dies at the burst with number ``dies``."""
+    """Answers as a child does: a run takes ``ms``, and the burst numbered ``dies`` is its last."""
 
     def __init__(self, job, log, *, ms, dies, refuses):
         self.name = (job["engine"], job["precision"])

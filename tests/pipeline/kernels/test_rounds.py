@@ -141,7 +141,7 @@ def test_only_native_is_told_an_instruction_set_until_one_is_forced(fakes, measu
     both = (*settings.forms, openvino)
     measured(forms=both, rounds=1)
     assert fakes.jobs["native"]["isa"] == "avx2"
-    assert fakes.envs == dict.fromkeys(fakes.envs, {})
+    assert not any(fakes.envs.values())
     measured(forms=both, rounds=1, isa="avx2")
     assert fakes.envs["openvino"] == {"ONEDNN_MAX_CPU_ISA": "AVX2"}
     assert fakes.envs["native"] == {}
