@@ -1,5 +1,5 @@
-// NEON on 64-bit Arm: eight f32 lanes as two registers. With the dot products of Armv8.2 (signed) and of i8mm (unsigned by
-// signed) where the compiler may use them.
+// NEON on 64-bit Arm: eight f32 lanes as two registers. Where the compiler may use them: with the dot products of Armv8.2
+// (signed bytes) and of i8mm (unsigned by signed).
 #pragma once
 #include <arm_neon.h>
 
