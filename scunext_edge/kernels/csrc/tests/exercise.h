@@ -1,5 +1,5 @@
-// What every file must survive: to be opened, asked and run. All memory has its exact size, so that a sanitizer sees the
-// first byte too many.
+// What every file must survive: to be opened, asked and run. All memory has its exact size, so that a sanitizer sees
+// the first byte too many.
 #pragma once
 #include <cstdint>
 #include <cstring>

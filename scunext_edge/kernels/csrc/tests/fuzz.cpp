@@ -1,5 +1,5 @@
-// For libFuzzer (CMake: SCX_FUZZ, with clang): any bytes as an .scx file. Its size and checksum are made to fit, or nothing
-// that a mutation does would get past them.
+// For libFuzzer (CMake: SCX_FUZZ, with clang): any bytes as an .scx file. Its size and checksum are made to fit, or
+// nothing that a mutation does would get past them.
 #include <cstdio>
 #include <cstdlib>
 

@@ -1,5 +1,5 @@
-// Opens every file given, and runs it if it opens. Prints a line for each: "opened FILE", or "refused FILE: why". Made for
-// sanitizers: whatever a file holds, this program ends with 0.
+// Opens every file given, and runs it if it opens. Prints a line for each: "opened FILE", or "refused FILE: why". Made
+// for sanitizers: whatever a file holds, this program ends with 0.
 #include <cstdio>
 
 #include "exercise.h"
