@@ -52,7 +52,7 @@ class Mutator:
         ]
 
     def mutate(self):
-        for _ in range(self.random.integers(1, 4)):
+        for _ in range(self.pick([1, 1, 1, 2, 3])):
             self.pick(self.ways)()
         return sealed(self.file)
 
@@ -97,10 +97,14 @@ class Mutator:
         self.put("B", offset, self.pick([0, 1, 2, 3, 4, 17, 18, 32, 33, 255, *range(18)]))
 
     def index(self):
-        slot = int(self.random.integers(22))
+        """Of a tensor or of weights; often of a tensor that was written before."""
+        at, slot = self.record(1, OP), int(self.random.integers(22))
         count = self.counts[0] if slot < 10 else self.counts[2]
         value = int(self.random.integers(-2, count + 2))
-        self.put("<i", self.record(1, OP) + 8 + 4 * slot, value)
+        if self.random.random() < 0.7:
+            slot = int(self.random.integers(4))
+            value = int(self.random.integers(max(self.held("<i", at + 40), 1)))
+        self.put("<i", at + 8 + 4 * slot, value)
 
     def value(self):
         slot = 96 + 4 * int(self.random.integers(2))
