@@ -10,7 +10,7 @@ READY := .venv/.ready
 PEERS := .venv/.peers
 NATIVE := $(shell find scunext_edge/kernels/csrc -type f)
 
-.PHONY: bench bench-kernels test check wheel clean
+.PHONY: bench bench-kernels test check sanitize ports wheel clean
 
 bench: $(READY)
 	$(BIN)/scunext-edge bench $(if $(DATA),--data $(DATA)) --out $(OUT) $(ARGS)
@@ -26,6 +26,13 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# The native engine under sanitizers, and on other processors than this one
+sanitize: $(READY)
+	tests/kernels/sanitize.sh
+
+ports: $(READY)
+	tests/kernels/ports.sh
 
 wheel: $(READY)
 	$(BIN)/python -m build --wheel

@@ -65,7 +65,7 @@ uint64_t place(std::vector<Block>* blocks, bool share) {
 Tensor tensor_at(const TensorRecord& record, const Block& block, int height, int width, char* arena) {
   const Shape s = shape(record, height, width);
   Tensor t;
-  t.data = block.first < 0 ? nullptr : arena + block.offset + block.lead;
+  t.data = arena && block.first >= 0 ? arena + block.offset + block.lead : nullptr;  // no arena yet: shapes alone
   t.height = s.height, t.width = s.width, t.channels = s.channels, t.halo = record.halo;
   t.row = (int64_t(s.width) + 2 * record.halo) * s.channels;
   t.type = record.type;

@@ -151,6 +151,10 @@ const char* usable_sets() { return sets().names; }
 
 const KernelSet* choose_set(const char* name) {
   const Sets& all = sets();
+  if (!all.count) {
+    refuse("no instruction set of this library can be used here: it was built without \"scalar\"; build it again");
+    return nullptr;
+  }
   if (!name || !*name) return all.at[0];
   for (int i = 0; i < all.count; i++)
     if (!std::strcmp(all.at[i]->name, name)) return all.at[i];

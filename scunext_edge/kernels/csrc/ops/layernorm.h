@@ -30,7 +30,8 @@ struct LayerNorm {
         high = V::add(high, term(V::load(x + c + 8), i));
       }
       if (c < channels) low = V::add(low, term(V::load(x + c), i));
-      (i % 2 ? odd : even)[i / 2] = V::add(low, high);
+      V::F* sums = i % 2 ? odd : even;
+      sums[i / 2] = V::add(low, high);
     }
     return V::fold8(even, odd);
   }

@@ -39,6 +39,8 @@ inline __m512i emulated_cvtepu8_epi32(__m128i v) {
 #define _mm512_cvtepi32_ps emulated_cvtepi32_ps
 #define _mm512_cvtepi8_epi32 emulated_cvtepi8_epi32
 #define _mm512_cvtepu8_epi32 emulated_cvtepu8_epi32
+#undef _mm512_roundscale_ps  // SIMDe shifts its second argument without brackets around it
+#define _mm512_roundscale_ps(a, how) simde_mm512_roundscale_ps(a, (how))
 #undef _mm512_shuffle_f32x4
 #define _mm512_shuffle_f32x4 simde_mm512_shuffle_f32x4
 #undef _mm512_madd_epi16

@@ -1,4 +1,5 @@
-// NEON on 64-bit Arm: eight f32 lanes as two registers. With the dot product (Armv8.2) where the compiler may use it.
+// NEON on 64-bit Arm: eight f32 lanes as two registers. Where the compiler may use them: with the dot products of Armv8.2
+// (signed bytes) and of i8mm (unsigned by signed).
 #pragma once
 #include <arm_neon.h>
 
@@ -7,7 +8,11 @@
 
 namespace {
 
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+constexpr int kQ8Offset = 128;  // usdot multiplies unsigned by signed bytes
+#else
 constexpr int kQ8Offset = 0;  // both factors of a product are signed here
+#endif
 
 struct V8 {
   struct F { float32x4_t lo, hi; };
@@ -39,11 +44,11 @@ struct V8 {
 
   // q8: stored bytes to values (before the scale) and back. v is already divided by the scale.
   static F load_q8(const uint8_t* p) {
-    const int16x8_t wide = vmovl_s8(vld1_s8(reinterpret_cast<const int8_t*>(p)));
+    const int16x8_t wide = vmovl_s8(vreinterpret_s8_u8(flipped(vld1_u8(p))));
     return to_float({vmovl_s16(vget_low_s16(wide)), vmovl_high_s16(wide)});
   }
   static void store_q8(uint8_t* p, F v) {
-    vst1_s8(reinterpret_cast<int8_t*>(p), vmovn_s16(narrow(v, -128, 127)));
+    vst1_u8(p, flipped(vreinterpret_u8_s8(vmovn_s16(narrow(v, -128, 127)))));
   }
   static void store_q16(int16_t* p, F v) { vst1q_s16(p, narrow(v, -2047, 2047)); }
   static F load_u8(const uint8_t* p) {
@@ -52,15 +57,30 @@ struct V8 {
   }
 
   // The dot product of four bytes: acc[l] += sum over k of a[k] * w[4 l + k], exact.
-#if defined(__ARM_FEATURE_DOTPROD)
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+  using Quad = uint8x16_t;
+  struct W8 { int8x16_t lo, hi; };
+  template <bool kNonnegative>
+  static Quad quad(const uint8_t* p) { return vreinterpretq_u8_s32(vdupq_n_s32(four(p))); }
+  static W8 load_w8(const int8_t* p) { return {vld1q_s8(p), vld1q_s8(p + 16)}; }
+  template <bool kNonnegative>
+  static I dot(I acc, Quad a, W8 w) {
+    return {vusdotq_s32(acc.lo, a, w.lo), vusdotq_s32(acc.hi, a, w.hi)};
+  }
+  // The other way around: every lane has its own four bytes, and the four weights are the same for all.
+  struct Quads { uint8x16_t lo, hi; };
+  template <bool kNonnegative>
+  static Quads quads(const uint8_t* p) { return {vld1q_u8(p), vld1q_u8(p + 16)}; }
+  static int8x16_t set_w8(const int8_t* p) { return vreinterpretq_s8_s32(vdupq_n_s32(four(p))); }
+  template <bool kNonnegative>
+  static I dot(I acc, Quads a, int8x16_t w) {
+    return {vusdotq_s32(acc.lo, a.lo, w), vusdotq_s32(acc.hi, a.hi, w)};
+  }
+#elif defined(__ARM_FEATURE_DOTPROD)
   using Quad = int8x16_t;
   struct W8 { int8x16_t lo, hi; };
   template <bool kNonnegative>
-  static Quad quad(const uint8_t* p) {
-    int32_t four;
-    std::memcpy(&four, p, 4);
-    return vreinterpretq_s8_s32(vdupq_n_s32(four));
-  }
+  static Quad quad(const uint8_t* p) { return vreinterpretq_s8_s32(vdupq_n_s32(four(p))); }
   static W8 load_w8(const int8_t* p) { return {vld1q_s8(p), vld1q_s8(p + 16)}; }
   template <bool kNonnegative>
   static I dot(I acc, Quad a, W8 w) {
@@ -91,12 +111,14 @@ struct V8 {
     return {vpadalq_s16(acc.lo, lo), vpadalq_s16(acc.hi, hi)};
   }
 #endif
-  // The other way around: every lane has its own four bytes, and the four weights are the same for all.
+#if !defined(__ARM_FEATURE_MATMUL_INT8)
+  // The other way around. Both factors have signs, so the two change places.
   template <bool kNonnegative>
   static W8 quads(const uint8_t* p) { return load_w8(reinterpret_cast<const int8_t*>(p)); }
   static Quad set_w8(const int8_t* p) { return quad<false>(reinterpret_cast<const uint8_t*>(p)); }
   template <bool kNonnegative>
   static I dot(I acc, W8 a, Quad w) { return dot<kNonnegative>(acc, w, a); }
+#endif
 
   static F hold(F v) { return v; }  // for GCC on x86
 
@@ -110,9 +132,8 @@ struct V8 {
   static void store_q8x4(uint8_t* p, F a, F b, F c, F d) {
     const int16x8_t x = narrow(a, -128, 127), y = narrow(b, -128, 127);
     const int16x8_t z = narrow(c, -128, 127), w = narrow(d, -128, 127);
-    int8_t* to = reinterpret_cast<int8_t*>(p);
-    vst1q_s8(to, vuzp1q_s8(vreinterpretq_s8_s16(x), vreinterpretq_s8_s16(y)));  // the low bytes
-    vst1q_s8(to + 16, vuzp1q_s8(vreinterpretq_s8_s16(z), vreinterpretq_s8_s16(w)));
+    vst1q_u8(p, flipped(vuzp1q_u8(vreinterpretq_u8_s16(x), vreinterpretq_u8_s16(y))));  // the low bytes
+    vst1q_u8(p + 16, flipped(vuzp1q_u8(vreinterpretq_u8_s16(z), vreinterpretq_u8_s16(w))));
   }
   static F load_rgb(const uint8_t* p) {  // two pixels; places beyond the table give 0
     static const uint8_t places[32] = {0, 99, 99, 99, 1, 99, 99, 99, 2, 99, 99, 99, 99, 99, 99, 99,
@@ -145,6 +166,15 @@ struct V8 {
   static I fold4(const I (&even)[2], const I (&odd)[2]) { return {fold4(even[0], odd[0]), fold4(even[1], odd[1])}; }
 
  private:
+  static int32_t four(const uint8_t* p) { return four(reinterpret_cast<const int8_t*>(p)); }
+  static int32_t four(const int8_t* p) {
+    int32_t bytes;
+    std::memcpy(&bytes, p, 4);
+    return bytes;
+  }
+  // Signed bytes to stored ones and back: adding 128 flips the uppermost bit.
+  static uint8x8_t flipped(uint8x8_t v) { return kQ8Offset ? veor_u8(v, vdup_n_u8(0x80)) : v; }
+  static uint8x16_t flipped(uint8x16_t v) { return kQ8Offset ? veorq_u8(v, vdupq_n_u8(0x80)) : v; }
   static float32x4_t less(float32x4_t a, float32x4_t b, float32x4_t yes, float32x4_t no) {
     return vbslq_f32(vcltq_f32(a, b), yes, no);
   }

@@ -104,7 +104,8 @@ struct V8 {
   }
   static F fold8(const F (&even)[4], const F (&odd)[4]) {
     return each<F>([&](int l) {
-      const float* p = (l % 2 ? odd : even)[l / 2].at;
+      const F* sums = l % 2 ? odd : even;
+      const float* p = sums[l / 2].at;
       return ((p[0] + p[4]) + (p[2] + p[6])) + ((p[1] + p[5]) + (p[3] + p[7]));
     });
   }
@@ -125,7 +126,8 @@ struct V8 {
   }
   static I fold4(const I (&even)[2], const I (&odd)[2]) {
     return each<I>([&](int l) {
-      const int32_t* p = (l % 2 ? odd : even)[l / 4].at + l / 2 % 2 * 4;
+      const I* sums = l % 2 ? odd : even;
+      const int32_t* p = sums[l / 4].at + l / 2 % 2 * 4;
       return p[0] + p[1] + p[2] + p[3];
     });
   }
