@@ -2,6 +2,7 @@
 // the other, each in the order in which a tile reads it. Also the strips of a row that a block works through.
 #pragma once
 #include "epilogue.h"
+#include "twins.h"
 
 namespace {
 
@@ -15,6 +16,8 @@ struct Floats {
   static constexpr bool kWiden = false;
   template <class V>
   using On = F32<V>;
+  template <class V>
+  using Twins = TwinF32<V>;
 };
 template <bool kNonnegative>
 struct Bytes {
@@ -26,6 +29,8 @@ struct Bytes {
   static constexpr bool kWiden = false;
   template <class V>
   using On = Q8<V, kNonnegative>;
+  template <class V>
+  using Twins = TwinQ8<V, kNonnegative>;
 };
 struct Pairs {
   using In = int16_t;
@@ -77,16 +82,18 @@ inline void each_block(int channels, Fn run, int c = 0) {
     for (; c < channels; c += Half::L) run(Block<Half, 1>{}, c);
 }
 
-// `taps` kernel positions; `together` of them (3 or 1) lie next to each other for every step of K channels.
+// `taps` kernel positions; `together` of them (3 or 1) lie next to each other for every step of K channels. With
+// `copies` 2 everything stands twice in a row (twins.h).
 struct Packing {
-  int taps, together, channels, out_channels;
-  int64_t weights() const { return int64_t(taps) * channels * out_channels; }
+  int taps, together, channels, out_channels, copies = 1;
+  int lanes() const { return out_channels * copies; }
+  int64_t weights() const { return int64_t(taps) * channels * lanes(); }
   static size_t biases_size(int out_channels) { return (size_t(out_channels) * 4 + 63) / 64 * 64; }
 };
 
 template <class P>
 inline size_t packed_size(const Packing& p) {
-  return Packing::biases_size(p.out_channels) + size_t(p.weights()) * sizeof(typename P::Weight);
+  return Packing::biases_size(p.lanes()) + size_t(p.weights()) * sizeof(typename P::Weight);
 }
 
 template <class P>
@@ -101,21 +108,22 @@ inline void pack_weights(const Packing& p, const Op& op, void* packed) {
   const auto* bias = static_cast<const typename P::Lane*>(op.blob[1].data);
   using Weight = typename P::Weight;
   auto* biases = static_cast<typename P::Lane*>(packed);
-  Weight* to = reinterpret_cast<Weight*>(static_cast<char*>(packed) + Packing::biases_size(p.out_channels));
-  each_block<VB>(p.out_channels, [&](auto block, int oc) {
+  Weight* to = reinterpret_cast<Weight*>(static_cast<char*>(packed) + Packing::biases_size(p.lanes()));
+  each_block<VB>(p.lanes(), [&](auto block, int lane0) {
     for (int group = 0; group < p.taps; group += p.together)
       for (int c = 0; c < p.channels; c += P::K)
         for (int tap = group; tap < group + p.together; tap++)
           for (int lane = 0; lane < block.width; lane++)
             for (int k = 0; k < P::K; k++)
-              *to++ = from[(int64_t(tap) * p.channels + c + k) * p.out_channels + oc + lane];
+              *to++ = from[(int64_t(tap) * p.channels + c + k) * p.out_channels + (lane0 + lane) / p.copies];
   });
-  for (int o = 0; o < p.out_channels; o++) {
-    biases[o] = bias[o];
+  for (int lane = 0; lane < p.lanes(); lane++) {
+    const int o = lane / p.copies;
+    biases[lane] = bias[o];
     if (kQ8Offset && P::K == 4) {  // inputs are stored plus kQ8Offset; modulo 2^32, as the sums themselves
       uint32_t sum = 0;
-      for (int64_t i = o; i < p.weights(); i += p.out_channels) sum += uint32_t(int32_t(from[i]));
-      biases[o] = typename P::Lane(int32_t(uint32_t(int32_t(bias[o])) - uint32_t(kQ8Offset) * sum));
+      for (int64_t i = 0; i < int64_t(p.taps) * p.channels; i++) sum += uint32_t(int32_t(from[i * p.out_channels + o]));
+      biases[lane] = typename P::Lane(int32_t(uint32_t(int32_t(bias[o])) - uint32_t(kQ8Offset) * sum));
     }
   }
 }

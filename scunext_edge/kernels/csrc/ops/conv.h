@@ -1,9 +1,13 @@
 // 3x3 convolution with its pool, activation, addend and outputs. NHWC, lanes are output channels, so nothing is ever
 // transposed; tile.h says why it is fast. A unit of work is two rows of the convolution: one row behind a pool.
 #pragma once
+#include <type_traits>
+
 #include "blocks.h"
 
 namespace {
+
+static_assert(!has_twins<Wide>(0) || kPoolInTile, "twins are pooled in tiles");
 
 struct Conv {
   static constexpr int64_t kStream = 1 << 16;  // weights beyond these bytes are read once for all rows of a job
@@ -11,12 +15,22 @@ struct Conv {
   static bool slides(const Op& op) {
     return op.stride == 1 && op.dilation == 1 && (kSlideAlways || op.out[0]->channels == 8);
   }
-  static Packing packing(const Op& op) { return {9, slides(op) ? 3 : 1, op.in[0]->channels, op.out[0]->channels}; }
+  static bool twins(const Op& op) {
+    return has_twins<Wide>(0) && slides(op) && op.out[0]->channels == Half::L && op.in[0]->channels <= kTwinMost &&
+           columns(op) % 4 == 0 && columns(op) >= 16 &&
+           !with_arithmetic(*op.in[0], [](auto sums) { return decltype(sums)::kWiden; });
+  }
+  static int columns(const Op& op) { return op.pool ? 2 * op.out[0]->width : op.out[0]->width; }
+  static Packing packing(const Op& op) {
+    return {9, slides(op) ? 3 : 1, op.in[0]->channels, op.out[0]->channels, twins(op) ? 2 : 1};
+  }
 
   static int rows(const Op& op) { return op.pool ? op.out[0]->height : (op.out[0]->height + 1) / 2; }
   static size_t scratch(const Op& op) {
     const int64_t columns = (kStripRoom - 1) * op.stride + 2 * op.dilation + 1;
-    return kStripBytes + 2 * source_rows(op) * columns * op.in[0]->channels + 64;
+    const int64_t widened = 2 * source_rows(op) * columns * op.in[0]->channels + 64;
+    const int64_t zipped = source_rows(op) * kTwinRoom * op.in[0]->channels * 2 * (op.in[0]->type == Type::f32 ? 4 : 1);
+    return kStripBytes + size_t(twins(op) ? zipped : widened);
   }
   static int64_t source_rows(const Op& op) { return op.stride + 2 * op.dilation + 1; }  // that two rows read
 
@@ -34,6 +48,8 @@ struct Conv {
   static void run(const Op& op, const Job& job) {
     with_arithmetic(*op.in[0], [&](auto arithmetic) {
       using P = decltype(arithmetic);
+      if constexpr (has_twins<Wide>(0) && !P::kWiden)
+        if (twins(op)) return twin_rows<P>(op, job);
       if (slides(op)) blocks<P, 1>(op, job);
       else blocks<P, kVectors>(op, job);
     });
@@ -58,23 +74,30 @@ struct Conv {
     const auto* bias = static_cast<const typename P::Lane*>(op.packed) + oc;
     const auto* weights = packed_weights<P>(op, out.channels) + int64_t(oc) * 9 * op.in[0]->channels;
     auto* sums = reinterpret_cast<typename P::Lane*>(scratch);
-    const int columns = op.pool ? 2 * out.width : out.width;
     const int rows = op.pool || 2 * unit + 1 < out.height ? 2 : 1;
-    for (int x = 0; x < columns; x += kStrip) {
-      const int n = columns - x < kStrip ? columns - x : kStrip;
+    for (int x = 0; x < columns(op); x += kStrip) {
+      const int n = columns(op) - x < kStrip ? columns(op) - x : kStrip;
       const Tensor in = source<P>(op, 2 * unit, x, n, scratch);
-      if (slides(op)) slide<A>(in, 2 * unit, x, n, weights, bias, sums);
+      if (slides(op)) slide<A>(op.pool, rows_at<A>(in, 2 * unit - 1, x - 1), in.channels, n, weights, bias, sums);
       else reach<A, Block::VB>(op, in, 2 * unit, rows, x, n, weights, bias, sums);
       for (int v = 0; v < block.VB; v++) {
         const auto* from = sums + v * kTileRows * kStripRow<A>;
         const float* multiplier = op.blob[2].f32();
         const int c = oc + v * V::L;
-        if (op.pool) finish_strip<V, true>(op, from, multiplier, unit, x / 2, n / 2, c);
+        if (op.pool && kPoolInTile && slides(op)) finish_strip<V, false>(op, from, multiplier, unit, x / 2, n / 2, c);
+        else if (op.pool) finish_strip<V, true>(op, from, multiplier, unit, x / 2, n / 2, c);
         else
           for (int r = 0; r < rows; r++)
             finish_strip<V, false>(op, from + r * kStripRow<A>, multiplier, 2 * unit + r, x, n, c);
       }
     }
+  }
+
+  template <class A>
+  static Rows<typename A::In> rows_at(const Tensor& in, int y, int x) {
+    Rows<typename A::In> rows;
+    for (int r = 0; r < 4; r++) rows.at[r] = pixel<typename A::In>(in, y + r, x);
+    return rows;
   }
 
   // The input as the arithmetic wants it: itself, or the pixels below n columns and two rows widened into scratch.
@@ -91,22 +114,64 @@ struct Conv {
     return in;
   }
 
-  template <class A>
-  static void slide(const Tensor& in, int y, int x, int n, const typename A::Weight* weights,
-                    const typename A::Lane* bias, typename A::Lane* sums) {
-    constexpr int kImage = A::K == 1 ? 3 : 0;  // channels of the image; q8 has one or two steps, better left rolled
-    if (kImage && in.channels == kImage) return tiles<A, Tile::wide, kImage>(in, y, x, n, weights, bias, sums);
-    tiles<A, Tile::wide, 0>(in, y, x, n, weights, bias, sums);
+  // Eight channels by twins.h. Strip after strip, since two of the four rows that are zipped for two rows of results
+  // serve the next two.
+  template <class P>
+  static void twin_rows(const Op& op, const Job& job) {
+    using A = typename P::template Twins<Wide>;
+    const Tensor& in = *op.in[0];
+    const auto* bias = static_cast<const typename P::Lane*>(op.packed);
+    auto* sums = reinterpret_cast<typename P::Lane*>(job.scratch);
+    auto* zipped = reinterpret_cast<typename A::In*>(job.scratch + kStripBytes);
+    for (int left = 0; left < columns(op); left += kTwinStrip) {
+      const int n = (columns(op) - left < kTwinStrip ? columns(op) - left : kTwinStrip) / 2;
+      for (int unit = job.begin, y = 2 * unit - 1; unit < job.end; unit++) {
+        Rows<typename A::In> rows;
+        for (int r = 0; r < 4; r++) rows.at[r] = zipped + ((2 * unit + r) & 3) * int64_t(kTwinRoom) * in.channels;
+        for (; y <= 2 * unit + 2; y++) {
+          const auto* from = pixel<typename P::In>(in, y, left - 1);
+          zip<Wide>(from, from + n * in.channels, const_cast<typename A::In*>(rows.at[y - 2 * unit + 1]),
+                    (n + 2) * in.channels / P::K);
+        }
+        slide<A>(op.pool, rows, in.channels, n, packed_weights<P>(op, 2 * Half::L), bias, sums);
+        for (int half = 0; half < 2; half++) twin_end<A>(op, unit, left + half * n, n, sums + half * Half::L);
+      }
+    }
   }
 
-  template <class A, int TX, int kSteps>
-  static void tiles(const Tensor& in, int y, int x, int n, const typename A::Weight* weights,
+  template <class A>
+  static void twin_end(const Op& op, int unit, int x, int n, const typename A::Lane* sums) {
+    const float* multiplier = op.blob[2].f32();
+    if (op.pool) return finish_strip<Half, false, Wide::L>(op, sums, multiplier, unit, x / 2, n / 2, 0);
+    for (int r = 0; r < 2 && 2 * unit + r < op.out[0]->height; r++)
+      finish_strip<Half, false, Wide::L>(op, sums + r * kStripRow<A>, multiplier, 2 * unit + r, x, n, 0);
+  }
+
+  template <class A>
+  static void slide(bool pool, const Rows<typename A::In>& rows, int channels, int n,
+                    const typename A::Weight* weights, const typename A::Lane* bias, typename A::Lane* sums) {
+    constexpr int kImage = A::K == 1 ? 3 : 0;  // channels of the image; q8 has one or two steps, better left rolled
+    const auto run = [&](auto steps, auto pooled) {
+      tiles<A, decltype(steps)::value, decltype(pooled)::value>(rows, channels, n, weights, bias, sums);
+    };
+    using Yes = std::integral_constant<bool, kPoolInTile>;
+    using No = std::integral_constant<bool, false>;
+    using Image = std::integral_constant<int, kImage>;
+    using Any = std::integral_constant<int, 0>;
+    const bool image = kImage && channels == kImage;
+    if (pool) image ? run(Image(), Yes()) : run(Any(), Yes());
+    else image ? run(Image(), No()) : run(Any(), No());
+  }
+
+  template <class A, int kSteps, bool kPool>
+  static void tiles(const Rows<typename A::In>& rows, int channels, int n, const typename A::Weight* weights,
                     const typename A::Lane* bias, typename A::Lane* sums) {
-    each_tile(n, TX, Tile::narrow, [&](int column, int count, bool wide) {
-      const auto* from = pixel<typename A::In>(in, y - 1, x + column - 1);
-      auto* to = sums + column * A::Vector::L;
-      if (wide) slide_strip<A, TX, kSteps>(from, in.row, in.channels, weights, bias, to, count);
-      else slide_strip<A, Tile::narrow, kSteps>(from, in.row, in.channels, weights, bias, to, count);
+    each_tile(n, Tile::wide, Tile::narrow, [&](int column, int count, bool wide) {
+      Rows<typename A::In> from = rows;
+      for (auto& at : from.at) at += int64_t(column) * channels;
+      auto* to = sums + column / (kPool ? 2 : 1) * A::Vector::L;
+      if (wide) slide_strip<A, Tile::wide, kSteps, kPool>(from, channels, weights, bias, to, count);
+      else slide_strip<A, Tile::narrow, kSteps, kPool>(from, channels, weights, bias, to, count);
     });
   }
 

@@ -7,33 +7,33 @@
 
 namespace {
 
-// The sum of column t, or the largest of its 2x2.
-template <class V, bool kPool>
+// The sum of column t, or the largest of its 2x2. kStep lanes lie between columns.
+template <class V, bool kPool, int kStep>
 inline typename V::F strip_sum(const float* sums, int t) {
-  if (!kPool) return V::load(sums + t * V::L);
-  const float *a = sums + 2 * t * V::L, *b = a + kStripRoom * V::L;
-  return V::max(V::max(V::load(a), V::load(a + V::L)), V::max(V::load(b), V::load(b + V::L)));
+  if (!kPool) return V::load(sums + t * kStep);
+  const float *a = sums + 2 * t * kStep, *b = a + kStripRoom * kStep;
+  return V::max(V::max(V::load(a), V::load(a + kStep)), V::max(V::load(b), V::load(b + kStep)));
 }
 
-template <class V, bool kPool>
+template <class V, bool kPool, int kStep>
 inline typename V::I strip_sum(const int32_t* sums, int t) {
-  if (!kPool) return V::loadi(sums + t * V::L);
-  const int32_t *a = sums + 2 * t * V::L, *b = a + kStripRoom * V::L;
-  return V::maxi(V::maxi(V::loadi(a), V::loadi(a + V::L)), V::maxi(V::loadi(b), V::loadi(b + V::L)));
+  if (!kPool) return V::loadi(sums + t * kStep);
+  const int32_t *a = sums + 2 * t * kStep, *b = a + kStripRoom * kStep;
+  return V::maxi(V::maxi(V::loadi(a), V::loadi(a + kStep)), V::maxi(V::loadi(b), V::loadi(b + kStep)));
 }
 
-template <class V, bool kPool>
+template <class V, bool kPool, int kStep>
 inline typename V::F strip_value(const float* sums, int t, typename V::F) {
-  return strip_sum<V, kPool>(sums, t);
+  return strip_sum<V, kPool, kStep>(sums, t);
 }
 
-template <class V, bool kPool>
+template <class V, bool kPool, int kStep>
 inline typename V::F strip_value(const int32_t* sums, int t, typename V::F multiplier) {
-  return V::mul(V::to_float(strip_sum<V, kPool>(sums, t)), multiplier);
+  return V::mul(V::to_float(strip_sum<V, kPool, kStep>(sums, t)), multiplier);
 }
 
 // n pixels from (y, x), channels oc to oc + V::L. `multiplier` is for integer sums.
-template <class V, bool kPool, class Lane>
+template <class V, bool kPool, int kStep = V::L, class Lane>
 void finish_strip(const Op& op, const Lane* sums, const float* multiplier, int y, int x, int n, int oc) {
   const Tensor& out = *op.out[0];
   const auto scale = multiplier ? V::load(multiplier + oc) : V::zero();
@@ -43,7 +43,7 @@ void finish_strip(const Op& op, const Lane* sums, const float* multiplier, int y
   const float* addend = op.in[1] && op.in[1]->type == Type::f32 ? op.in[1]->f32(y) + e : nullptr;
   if ((op.in[1] && !addend) || op.out[1] || (op.act != Act::none && !relu)) {
     for (int t = 0; t < n; t++) {
-      auto v = activate<V>(op.act, strip_value<V, kPool>(sums, t, scale));
+      auto v = activate<V>(op.act, strip_value<V, kPool, kStep>(sums, t, scale));
       if (op.in[1]) v = V::add(v, value<V>(*op.in[1], y, e + t * step));
       put<V>(out, y, e + t * step, v);
       if (op.out[1]) put<V>(*op.out[1], y, e + t * step, v);
@@ -52,7 +52,7 @@ void finish_strip(const Op& op, const Lane* sums, const float* multiplier, int y
   }
   auto each = [&](auto write) {
     for (int t = 0; t < n; t++) {
-      auto v = strip_value<V, kPool>(sums, t, scale);
+      auto v = strip_value<V, kPool, kStep>(sums, t, scale);
       if (relu) v = V::max(v, zero);
       if (addend) v = V::add(v, V::load(addend + t * step));
       write(t * step, v);

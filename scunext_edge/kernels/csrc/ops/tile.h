@@ -55,6 +55,7 @@ struct Tile {
 constexpr bool kSlideAlways = false;
 #endif
 constexpr int kVectors = Tile::vectors;
+constexpr bool kPoolInTile = Tile::wide % 2 == 0 && Tile::narrow % 2 == 0;  // 2x2 of sums are in one tile
 constexpr int kTileRows = 2;  // of slide_strip: what a 2x2 pool needs
 constexpr int kStrip = 48;    // columns whose sums wait in scratch
 constexpr int kStripRoom = kStrip + 16;
@@ -74,6 +75,7 @@ struct F32 {
   static Sum add(Sum sum, I x, const W& w) { return V::fma(x, w, sum); }
   static Sum load(const Lane* p) { return V::load(p); }
   static void store(Lane* p, Sum v) { V::store(p, v); }
+  static Sum max(Sum a, Sum b) { return V::max(a, b); }
 };
 
 // q8: four channels a step.
@@ -91,6 +93,7 @@ struct Q8 {
   static Sum add(Sum sum, I x, const W& w) { return V::template dot<kNonnegative>(sum, x, w); }
   static Sum load(const Lane* p) { return V::loadi(p); }
   static void store(Lane* p, Sum v) { V::storei(p, v); }
+  static Sum max(Sum a, Sum b) { return V::maxi(a, b); }
 };
 
 // q8 widened to 16 bits: two channels a step. For instruction sets whose dot product of bytes pays for signs.
@@ -108,6 +111,7 @@ struct Q8Pairs {
   static Sum add(Sum sum, I x, const W& w) { return V::dot_pair(sum, x, w); }
   static Sum load(const Lane* p) { return V::loadi(p); }
   static void store(Lane* p, Sum v) { V::storei(p, v); }
+  static Sum max(Sum a, Sum b) { return V::maxi(a, b); }
 };
 
 // Neighbouring pixels. Odd multiples of the distance, which processors scale by 2, 4 and 8 for nothing: a tile needs
@@ -130,23 +134,29 @@ struct Columns {
 template <class A>
 constexpr int kStripRow = kStripRoom * A::Vector::L;
 
-// 3x3 at stride 1: x is the tap at the upper left of the strip's first pixel, `count` tiles follow each other.
+// The four input rows under two rows of a 3x3 convolution, from the tap at the upper left on.
+template <class In>
+struct Rows {
+  const In* at[4];
+};
+
+// 3x3 at stride 1, two rows of `count` tiles that follow each other; with kPool the largest sum of each 2x2.
 // Weights: [ky][channel / K][kx][lane][K]. Steps: channels / K when known at compile time, or 0.
-template <class A, int TX, int kSteps>
-void slide_strip(const typename A::In* x, int64_t row, int channels, const typename A::Weight* weights,
+template <class A, int TX, int kSteps, bool kPool>
+void slide_strip(const Rows<typename A::In>& rows, int channels, const typename A::Weight* weights,
                  const typename A::Lane* bias, typename A::Lane* out, int count) {
   using V = typename A::Vector;
   constexpr int N = V::L * A::K;
   const Columns<typename A::In> columns(kSteps ? kSteps * A::K : channels);
-  for (; count > 0; count--, x += TX * int64_t(channels), out += TX * V::L) {
+  for (int64_t x = 0; count > 0; count--, x += TX * int64_t(channels), out += TX / (kPool ? 2 : 1) * V::L) {
     typename A::Sum sum[kTileRows][TX];
     SCX_UNROLL for (int r = 0; r < kTileRows; r++)
       SCX_UNROLL for (int t = 0; t < TX; t++) sum[r][t] = A::load(bias);
-    auto step = [&](const typename A::In* p, const typename A::Weight* w) {
+    auto step = [&](const typename A::In* p, const typename A::In* below, const typename A::Weight* w) {
       const auto w0 = A::weight(w), w1 = A::weight(w + N), w2 = A::weight(w + 2 * N);
       SCX_UNROLL for (int r = 0; r < kTileRows; r++)
         SCX_UNROLL for (int i = 0; i < TX + 2; i++) {
-          const auto value = A::input(columns.at(p + r * row, i));
+          const auto value = A::input(columns.at(r ? below : p, i));
           if (i < TX) sum[r][i] = A::add(sum[r][i], value, w0);
           if (i >= 1 && i <= TX) sum[r][i - 1] = A::add(sum[r][i - 1], value, w1);
           if (i >= 2) sum[r][i - 2] = A::add(sum[r][i - 2], value, w2);
@@ -155,15 +165,23 @@ void slide_strip(const typename A::In* x, int64_t row, int channels, const typen
     const typename A::Weight* w = weights;
     // Never unrolled: the compiler would keep the inputs that two rows share, and spill.
     SCX_ROLL for (int ky = 0; ky < 3; ky++) {
+      const typename A::In *p = rows.at[ky] + x, *below = rows.at[ky + 1] + x;
       if (kSteps) {
-        SCX_UNROLL for (int s = 0; s < kSteps; s++) step(x + ky * row + s * A::K, w + s * 3 * N);
+        SCX_UNROLL for (int s = 0; s < kSteps; s++) step(p + s * A::K, below + s * A::K, w + s * 3 * N);
         w += kSteps * 3 * N;
       } else {
-        for (int c = 0; c < channels; c += A::K, w += 3 * N) step(x + ky * row + c, w);
+        for (int c = 0; c < channels; c += A::K, w += 3 * N) step(p + c, below + c, w);
       }
     }
-    SCX_UNROLL for (int r = 0; r < kTileRows; r++)
-      SCX_UNROLL for (int t = 0; t < TX; t++) A::store(out + r * kStripRow<A> + t * V::L, sum[r][t]);
+    if constexpr (kPool) {
+      SCX_UNROLL for (int t = 0; t < TX; t += 2) {
+        const auto upper = A::max(sum[0][t], sum[0][t + 1]), lower = A::max(sum[1][t], sum[1][t + 1]);
+        A::store(out + t / 2 * V::L, A::max(upper, lower));
+      }
+    } else {
+      SCX_UNROLL for (int r = 0; r < kTileRows; r++)
+        SCX_UNROLL for (int t = 0; t < TX; t++) A::store(out + r * kStripRow<A> + t * V::L, sum[r][t]);
+    }
   }
 }
 

@@ -37,6 +37,18 @@ struct V16 {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)), 23));
   }
 
+  // Two numbers that lie side by side, in every even and every odd lane; and all even lanes before all odd ones.
+  static F set_two(const float* p) {
+    double two;
+    std::memcpy(&two, p, 8);
+    return _mm512_castpd_ps(_mm512_set1_pd(two));
+  }
+  static F unzip(F v) {
+    const I order = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
+    return _mm512_castsi512_ps(_mm512_permutexvar_epi32(order, _mm512_castps_si512(v)));
+  }
+  static I unzip(I v) { return _mm512_castps_si512(unzip(_mm512_castsi512_ps(v))); }
+
   static I loadi(const int32_t* p) { return _mm512_loadu_si512(p); }
   static void storei(int32_t* p, I v) { _mm512_storeu_si512(p, v); }
   static I seti(int32_t x) { return _mm512_set1_epi32(x); }
@@ -98,6 +110,12 @@ struct V16 {
   }
   template <bool kNonnegative>
   static Quad quad(const uint8_t* p) { return quad_of<kNonnegative>(set_w8(reinterpret_cast<const int8_t*>(p))); }
+  template <bool kNonnegative>
+  static Quad quad_two(const uint8_t* p) {
+    int64_t eight;
+    std::memcpy(&eight, p, 8);
+    return quad_of<kNonnegative>(_mm512_set1_epi64(eight));
+  }
   static I load_w8(const int8_t* p) { return _mm512_loadu_si512(p); }
   template <bool kNonnegative>
   static I dot(I acc, Quad a, I w) {
