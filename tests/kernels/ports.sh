@@ -4,6 +4,7 @@
 # A part whose tools are missing is skipped; with SCUNEXT_REQUIRE_PORTS=1 that is a failure.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+PATH="$PWD/.venv/bin:$PATH"  # its CMake, where the system has none
 CSRC=scunext_edge/kernels/csrc
 OPERATIONS=(tests/kernels/test_{ops_*,networks}.py)
 PYTEST=(.venv/bin/python -m pytest --quiet)
