@@ -4,6 +4,7 @@
 # A part whose tools are missing is skipped; with SCUNEXT_REQUIRE_PORTS=1 that is a failure.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+PATH="$PWD/.venv/bin:$PATH"  # its CMake, where the system has none
 CSRC=scunext_edge/kernels/csrc
 OPERATIONS=(tests/kernels/test_{ops_*,networks}.py)
 PYTEST=(.venv/bin/python -m pytest --quiet)
@@ -14,12 +15,16 @@ build() {  # NAME OPTIONS...
   cmake --build "build/$1" --parallel 2 >> "build/$1.log" 2>&1 || { cat "build/$1.log"; return 1; }
 }
 
+skip() {  # REASON AND REMEDY
+  echo "skipped: $1"
+  [[ ${SCUNEXT_REQUIRE_PORTS:-} != 1 ]] || exit 1
+}
+
 lacks() {  # PACKAGES COMMANDS...: says what to install where a command is missing
   local command
   for command in "${@:2}"; do
     if ! command -v "$command" > /dev/null; then
-      echo "skipped: there is no $command; apt-get install $1"
-      [[ ${SCUNEXT_REQUIRE_PORTS:-} != 1 ]] || exit 1
+      skip "there is no $command; apt-get install $1"
       return 0
     fi
   done
@@ -75,20 +80,28 @@ PROCESSORS
 
 wasm() {
   echo "== WebAssembly: SIMD and relaxed SIMD, in Node"
+  local node=build/node/node_modules/node/bin/node  # a newer one than the system's, where somebody installed it
+  [[ -x $node ]] || node=node
   lacks "clang-16 lld-16 llvm-16 wasi-libc libclang-rt-16-dev-wasm32 libc++-16-dev-wasm32 nodejs" \
-    clang++-16 wasm-ld-16 llvm-ar-16 node && return
-  local name relaxed model
-  for name in scunext scunext-relaxed; do
-    relaxed=OFF
-    [[ $name == scunext ]] || relaxed=ON
-    build "port-$name" -DCMAKE_TOOLCHAIN_FILE="$PWD/$CSRC/wasm/toolchain.cmake" -DSCX_PORT_CHECK=ON -DSCX_RELAXED=$relaxed
-    echo "$name.wasm: $(stat -c %s "build/port-$name/$name.wasm") bytes"
-    for model in "${INT8[@]}"; do
-      same "the score of $model by $name" \
-        "$(node $CSRC/tests/port_check.mjs "build/port-$name/$name.wasm" "$model" | score_of)" "$("$HOST" "$model" | score_of)"
-    done
-    port_tests node --no-warnings $CSRC/tests/wasi.mjs "build/port-$name/port_check.wasm"
+    clang++-16 wasm-ld-16 llvm-ar-16 "$node" && return
+  one_module scunext OFF
+  if "$node" --input-type=module --eval "import {relaxedSimd} from './$CSRC/wasm/scunext.mjs';
+      process.exit(await relaxedSimd() ? 0 : 1);"; then
+    one_module scunext-relaxed ON
+  else
+    skip "Node $("$node" --version) has no relaxed SIMD, or computes it wrongly; npm install --prefix build/node node@22"
+  fi
+}
+
+one_module() {  # NAME RELAXED, of wasm()
+  local model
+  build "port-$1" -DCMAKE_TOOLCHAIN_FILE="$PWD/$CSRC/wasm/toolchain.cmake" -DSCX_PORT_CHECK=ON -DSCX_RELAXED="$2"
+  echo "$1.wasm: $(stat -c %s "build/port-$1/$1.wasm") bytes, $(gzip -9c "build/port-$1/$1.wasm" | wc -c) packed"
+  for model in "${INT8[@]}"; do
+    same "the score of $model by $1" \
+      "$("$node" $CSRC/tests/port_check.mjs "build/port-$1/$1.wasm" "$model" | score_of)" "$("$HOST" "$model" | score_of)"
   done
+  port_tests "$node" $CSRC/tests/wasi.mjs "build/port-$1/port_check.wasm"
 }
 
 emulated() {
@@ -98,7 +111,8 @@ emulated() {
     return
   fi
   if [[ ! -e /usr/include/simde/x86/avx512.h ]]; then
-    lacks libsimde-dev simde/x86/avx512.h && return
+    skip "there is no SIMDe; apt-get install libsimde-dev"
+    return
   fi
   build port-emulated -DSCX_EMULATE=ON -DSCX_PORT_CHECK=ON -DSCX_SETS=scalar
   local set model

@@ -2,6 +2,7 @@
 # The native engine under sanitizers; `make sanitize` runs it. Builds lie in build/.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+PATH="$PWD/.venv/bin:$PATH"  # its CMake, where the system has none
 CSRC=scunext_edge/kernels/csrc
 PYTEST=(.venv/bin/python -m pytest --quiet)
 MODELS=(scunext_edge/weights/*/native-*/model.scx)

@@ -91,19 +91,20 @@ bool halo_shared(const std::vector<Tensor>& tensors, const std::vector<Block>& b
   return false;
 }
 
-void fill_halo(const Tensor& t, int q8_offset) {
+void fill_halo(const Tensor& t, int q8_offset, int part, int parts) {
   if (!t.halo) return;
   const int64_t size = element_bytes(t.type), row = t.row * size, gap = 2 * t.halo * t.channels * size;
   const int64_t side = gap / 2;
   const uint8_t byte = t.type == Type::q8 ? uint8_t(q8_offset) : 0;
-  char* first = static_cast<char*>(t.data);                          // pixel (0, 0)
-  char* last = first + (t.height - 1) * row + row - gap;             // behind the last pixel
-  std::memset(first - side - t.halo * row, byte, size_t(t.halo * row + side));
-  std::memset(last, byte, size_t(t.halo * row + side));
-  char* at = first + row - gap;
-  if (gap % 16 == 0) fill_gaps<16>(at, row, t.height - 1, gap, byte);
-  else if (gap % 8 == 0) fill_gaps<8>(at, row, t.height - 1, gap, byte);
-  else fill_gaps<1>(at, row, t.height - 1, gap, byte);
+  char* first = static_cast<char*>(t.data);               // pixel (0, 0)
+  char* last = first + (t.height - 1) * row + row - gap;  // behind the last pixel
+  const int begin = int(int64_t(t.height - 1) * part / parts), end = int(int64_t(t.height - 1) * (part + 1) / parts);
+  if (part == 0) std::memset(first - side - t.halo * row, byte, size_t(t.halo * row + side));
+  if (part == parts - 1) std::memset(last, byte, size_t(t.halo * row + side));
+  char* at = first + begin * row + row - gap;
+  if (gap % 16 == 0) fill_gaps<16>(at, row, end - begin, gap, byte);
+  else if (gap % 8 == 0) fill_gaps<8>(at, row, end - begin, gap, byte);
+  else fill_gaps<1>(at, row, end - begin, gap, byte);
 }
 
 }  // namespace scx

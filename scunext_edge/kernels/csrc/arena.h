@@ -30,7 +30,7 @@ Tensor tensor_at(const TensorRecord& record, const Block& block, int height, int
 // Whether another tensor's use of the memory can spoil the halo of tensor i.
 bool halo_shared(const std::vector<Tensor>& tensors, const std::vector<Block>& blocks, size_t i);
 
-// Zeros on all four sides: `q8_offset` where bytes are stored.
-void fill_halo(const Tensor& tensor, int q8_offset);
+// Zeros on all four sides: `q8_offset` where bytes are stored. One of several parts, which are cut by rows.
+void fill_halo(const Tensor& tensor, int q8_offset, int part, int parts);
 
 }  // namespace scx

@@ -191,7 +191,7 @@ bool Engine::fill(const Model& model, const Layout& layout) {
   scratch_ = arena_ + layout.scratch;
   for (size_t i = 0; i < tensors_.size(); i++) {
     tensors_[i] = tensor_at(model.tensors[i], blocks_[i], settings_.height, settings_.width, arena_);
-    if (tensors_[i].data) fill_halo(tensors_[i], settings_.set->q8_offset);
+    if (tensors_[i].data) fill_halo(tensors_[i], settings_.set->q8_offset, 0, 1);
   }
   for (size_t b = 0; b < model.blobs.size(); b++)
     if (layout.kept[b] != Layout::kNowhere) widen(model.blobs[b], arena_ + layout.kept[b]);

@@ -10,8 +10,9 @@ namespace {
 struct Shared {
   const Op* op;
   const Kernel* kernel;
+  const Tensor* const* halos;
   Job job;
-  int rows, threads;
+  int rows, threads, q8_offset;
   uint64_t scratch_bytes;
 };
 
@@ -22,9 +23,12 @@ uint64_t now() {
 
 }  // namespace
 
-// Contiguous rows: a thread finds in its cache what it wrote in the operation before.
+// Contiguous rows: a thread finds in its cache what it wrote in the operation before. It fills their halo too: one thread
+// for all would wait for each row of the others, which lies in their caches, and take longer than the operation.
 void Engine::chunk(void* argument, int32_t i) noexcept {
   const Shared& s = *static_cast<const Shared*>(argument);
+  for (int k = 0; k < kOutputs; k++)
+    if (s.halos[k]) fill_halo(*s.halos[k], s.q8_offset, i, s.threads);
   Job job = s.job;
   job.begin = int(int64_t(s.rows) * i / s.threads);
   job.end = int(int64_t(s.rows) * (i + 1) / s.threads);
@@ -33,15 +37,9 @@ void Engine::chunk(void* argument, int32_t i) noexcept {
 }
 
 void Engine::step(Step& step, const Job& job) noexcept {
-  for (const Tensor* t : step.halos)
-    if (t) fill_halo(*t, settings_.set->q8_offset);
-  if (!step.shared) {
-    Job whole = job;
-    whole.end = step.rows;
-    step.kernel->run(step.op, whole);
-    return;
-  }
-  Shared shared = {&step.op, step.kernel, job, step.rows, settings_.threads, scratch_bytes_};
+  Shared shared = {&step.op, step.kernel, step.halos, job, step.rows, step.shared ? settings_.threads : 1,
+                   settings_.set->q8_offset, scratch_bytes_};
+  if (!step.shared) return chunk(&shared, 0);
   if (settings_.parallel) settings_.parallel(settings_.user, settings_.threads, chunk, &shared);
   else pool_->run(chunk, &shared);
 }
