@@ -5,6 +5,7 @@ OUT ?= runs/$(if $(DATA),$(notdir $(patsubst %/,%,$(DATA))),bench)
 KERNELS ?= docs/results/bench-kernels.json
 ARGS ?=
 
+COMMA := ,
 BIN := .venv/bin
 READY := .venv/.ready
 PEERS := .venv/.peers
@@ -20,7 +21,7 @@ bench-kernels: $(PEERS)
 	$(BIN)/python -m scunext_edge.pipeline.kernels --out $(KERNELS) $(ARGS)
 
 test: $(READY)
-	SCUNEXT_REQUIRE=torch,onnxruntime,openvino $(BIN)/python -m pytest $(ARGS)
+	SCUNEXT_REQUIRE=torch,onnxruntime,openvino$(if $(shell command -v c++),$(COMMA)native) $(BIN)/python -m pytest $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -216,6 +216,60 @@ def _speed(paths: Sequence[Path], _: int | None) -> str:
     )
 
 
+def _kernels(paths: Sequence[Path], _: int | None) -> str:
+    """The native engine beside the fastest variant of each other one: 256 x 256, one thread."""
+    content = _json(paths)
+    machine = content["environment"]
+    head = (
+        f"On {machine['cpu_model']} ({machine['native_isa']}), 256 x 256, one thread, the least of "
+        f"{content['settings']['rounds']} rounds in ms. Native is timed from the uint8 image to "
+        "the score, the others on the network alone."
+    )
+    rows = [row for row in content["rows"] if (row["size"], row["threads"]) == (256, 1)]
+    titles = ("network", "precision", "native", "engine", "ran in", "its ms", "times as fast")
+    found = [line for row in rows if row["engine"] == "native" for line in _beside(row, rows)]
+    return textwrap.fill(head, WIDTH) + "\n\n" + _table(titles, found)
+
+
+def _beside(native: dict[str, Any], rows: Sequence[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
+    """A line for every engine that ran the same network in the same precision."""
+    alike = [
+        row
+        for row in rows
+        if row["engine"] != "native"
+        and all(row[name] == native[name] for name in ("model", "precision"))
+    ]
+    for engine in dict.fromkeys(row["engine"] for row in alike):
+        other = min((r for r in alike if r["engine"] == engine), key=lambda row: row["ms_min"])
+        yield (
+            f"`{native['model']}`",
+            native["precision"].upper(),
+            numbers.milliseconds(native["ms_min"]),
+            engine + (f" ({other['variant']})" if other["variant"] else ""),
+            (other["ran"] or "not known").upper(),
+            numbers.milliseconds(other["ms_min"]),
+            f"{other['ms_min'] / native['ms_min']:.1f}",
+        )
+
+
+def _needs(paths: Sequence[Path], _: int | None) -> str:
+    """What a device needs that runs the native engine and nothing else, at 256 x 256."""
+    titles = ("network", "precision", "library", "model", "memory of a run", "peak of a C process")
+    names = ("library_bytes", "model_bytes", "arena_bytes", "peak_rss_bytes")
+    rows = [row for row in _json(paths)["footprints"] if row["size"] == 256]
+    return _table(
+        (*titles, "load to first mask, ms"),
+        [
+            (
+                *(f"`{row['model']}`", row["precision"].upper()),
+                *(_number(row[name], numbers.size) for name in names),
+                _number(row["load_to_first_mask_ms"], numbers.milliseconds),
+            )
+            for row in rows
+        ],
+    )
+
+
 def _transcript(paths: Sequence[Path], lines: int | None) -> str:
     """What a command printed, as ``docs/record.py`` stored it."""
     text = paths[0].read_text(encoding="utf-8").rstrip("\n").split("\n")
@@ -230,6 +284,8 @@ VIEWS: dict[str, Callable[[Sequence[Path], int | None], str]] = {
     "trained": _trained,
     "rows": _rows,
     "speed": _speed,
+    "kernels": _kernels,
+    "needs": _needs,
     "transcript": _transcript,
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -53,7 +54,7 @@ def test_the_top_level_is_the_package_and_its_metadata(wheel):
 
 @pytest.mark.parametrize(
     "kind",
-    ["py", "typed", "toml", "j2", "css", "json", "safetensors", "onnx", "md"],
+    ["py", "typed", "toml", "j2", "css", "json", "safetensors", "onnx", "scx", "c", "md"],
 )
 def test_every_file_of_the_package_is_inside(wheel, kind):
     files = {
@@ -61,7 +62,7 @@ def test_every_file_of_the_package_is_inside(wheel, kind):
         for path in (ROOT / "scunext_edge").rglob(f"*.{kind}")
         if is_tracked(path)
     }
-    assert files <= set(wheel.namelist())
+    assert {it for it in files if "/csrc/" not in it} <= set(wheel.namelist())
 
 
 def test_what_the_commands_read_is_inside(wheel):
@@ -89,6 +90,19 @@ def test_the_native_engine_is_inside_and_not_its_sources(wheel):
     assert "scunext_edge/kernels/libscunext.so" in kernels
     assert "scunext_edge/kernels/include/scunext.h" in kernels
     assert not [name for name in kernels if "csrc" in name]
+
+
+def test_the_native_engine_is_small_and_needs_nothing_beside_it(wheel, tmp_path):
+    """Every instruction set of a platform is in it; a C++ runtime is all that it may ask for."""
+    if shutil.which("c++") is None or shutil.which("readelf") is None:
+        pytest.skip("no C++ compiler or no readelf here")
+    library = Path(wheel.extract("scunext_edge/kernels/libscunext.so", tmp_path))
+    assert library.stat().st_size < 2_000_000
+    done = subprocess.run(
+        ["readelf", "--dynamic", str(library)], capture_output=True, text=True, check=True
+    )
+    needed = set(re.findall(r"\(NEEDED\).*\[(\w+)", done.stdout))
+    assert needed <= {"libstdc", "libgcc_s", "libm", "libc", "libpthread", "ld"}
 
 
 def test_one_wheel_serves_every_python_of_its_platform(wheel):

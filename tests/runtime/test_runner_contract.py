@@ -19,7 +19,7 @@ from scunext_edge.errors import (
     ConfigError,
     EngineError,
 )
-from scunext_edge.runtime.registry import BACKENDS, backend_module, formats, open_runner
+from scunext_edge.runtime.registry import BACKENDS, backend_module, formats, open_runner, status
 from scunext_edge.runtime.runner import infer
 
 SIZE = 32
@@ -28,6 +28,13 @@ REQUIRED = set(filter(None, os.environ.get("SCUNEXT_REQUIRE", "").split(",")))
 
 def test_required_backends_exist():
     assert set(BACKENDS) >= REQUIRED
+
+
+@pytest.mark.skipif("native" not in REQUIRED, reason="the native engine is not required here")
+def test_a_required_native_engine_is_the_installed_one():
+    """In a process of its own, which does not find a library that tests have built."""
+    found = status("native")
+    assert found.available, found.reason
 
 
 @pytest.fixture(params=[name for name in BACKENDS if name != "tensorrt"])

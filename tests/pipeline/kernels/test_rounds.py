@@ -129,6 +129,7 @@ def test_an_engine_that_crashes_in_a_round_costs_its_own_row(fakes, measured, di
     (absent,) = found["missing"]
     assert (absent["engine"], absent["kind"]) == ("mnn", EngineError.__name__)
     assert "segmentation fault" in absent["reason"]
+    assert fakes.log.count(("mnn", "fp32")) == dies  # and is asked no more
 
 
 def test_every_engine_is_ended(fakes, measured):

@@ -88,7 +88,7 @@ def check(checks, name, precision="int8"):
 def test_two_threads_are_compared_with_one_of_the_same_form(make_row):
     rows = [
         make_row("native", "int8", ms, size=size, threads=threads)
-        for size, threads, ms in ((512, 1, 3.4), (512, 2, 2.0), (256, 2, 0.1))
+        for size, threads, ms in ((512, 2, 2.0), (512, 1, 3.4), (256, 2, 0.1))
     ]
     row = check(targets.checks(rows, [], []), "two threads against one")
     assert (row["value"], row["met"]) == (1.7, True)
