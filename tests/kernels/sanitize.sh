@@ -11,7 +11,7 @@ SETS="scalar;avx2;avx512vnni;neon;neon_dotprod"
 export SCUNEXT_MUTATIONS="${SCUNEXT_MUTATIONS:-1500}"
 
 build() {  # NAME SANITIZERS OPTIONS...
-  cmake -S $CSRC -B "build/$1" -DSCX_SANITIZE="$2" -DCMAKE_CXX_FLAGS_RELEASE=-O1 "${@:3}" > "build/$1.log"
+  cmake -S $CSRC -B "build/$1" -DSCX_SANITIZE="$2" -DSCX_OPTIMIZE=-O1 "${@:3}" > "build/$1.log"
   cmake --build "build/$1" --parallel 2 >> "build/$1.log" 2>&1 || { cat "build/$1.log"; return 1; }
 }
 

@@ -61,9 +61,8 @@ class Grower:
 
     def step_conv(self, x):
         smaller = self.down(x) < DEEPEST and self.random.random() < 0.5
-        how = self.pick([{"stride": 2}, {"pool": True}]) if smaller else {}
-        if "stride" not in how:
-            how["dilation"] = self.pick([1, 2, 3])
+        ways = {True: [{"stride": 2}, {"pool": True}], False: [{"dilation": d} for d in (1, 2, 3)]}
+        how = dict(self.pick(ways[smaller]))
         return self.conv(self.as_type(x, Q8), self.down(x) + smaller, how)
 
     def conv(self, x, down, how):

@@ -105,9 +105,8 @@ def without(index):
 def deeper():
     """A tail at a quarter of the image."""
     plan = small()
-    quarter = {"down_h": 2, "down_w": 2}
-    plan.tensors[1:4] = [replace(it, **quarter) for it in plan.tensors[1:4]]
-    plan.ops[1] = replace(plan.ops[1], pool=True)
+    plan.tensors[3] = replace(plan.tensors[3], down_h=2, down_w=2)
+    plan.ops[3] = replace(plan.ops[3], gather=Gather.SKIP)
     return plan.to_bytes()
 
 
@@ -156,6 +155,9 @@ BROKEN_FILES = {
     "operation 3 (linear): the last one, and no other, must be a tail": lambda: without(4),
     "the file has no operations": lambda: without(slice(None)),
     "operation 1 (conv): its stride or dilation does not exist": lambda: op(1, stride=0),
+    "operation 1 (conv): it can pool at stride 1 and dilation 1 only": lambda: op(
+        1, pool=True, stride=2
+    ),
     "operation 2 (layernorm): it has the settings of a conv": lambda: op(2, pool=True),
     "operation 1 (conv): it has the settings of a linear": lambda: op(1, gather=Gather.ROWS),
     "operation 2 (layernorm): its mode does not exist": lambda: op(2, mode=1),

@@ -42,6 +42,7 @@ class Checker {
     const bool conv = op_.kind == Kind::conv, linear = op_.kind == Kind::linear;
     if (op_.stride > 2 || op_.dilation > 32 || (conv && (op_.stride < 1 || op_.dilation < 1)))
       return no("its stride or dilation does not exist");
+    if (conv && op_.pool && (op_.stride > 1 || op_.dilation > 1)) return no("it can pool at stride 1 and dilation 1 only");
     if (!conv && (op_.stride > 1 || op_.dilation > 1 || op_.pool)) return no("it has the settings of a conv");
     if (!linear && op_.gather != Gather::plain) return no("it has the settings of a linear");
     if (op_.mode >= rule_.modes) return no("its mode does not exist");

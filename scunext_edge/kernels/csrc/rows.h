@@ -3,6 +3,15 @@
 #include "plan.h"
 // Included after a simd/*.h, inside the translation unit of one instruction set.
 
+// Runs once, at open: small before fast.
+#if defined(__GNUC__)
+#define SCX_COLD __attribute__((cold))
+#define SCX_APART __attribute__((noinline))
+#else
+#define SCX_COLD
+#define SCX_APART
+#endif
+
 namespace {
 
 using scx::Act;

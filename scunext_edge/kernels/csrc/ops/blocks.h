@@ -66,29 +66,26 @@ inline auto with_arithmetic(const Tensor& in, Fn run) {
   return run(Bytes<true>{});
 }
 
-template <class V_, int VB_>
-struct Block {
-  using V = V_;
-  static constexpr int VB = VB_, width = V::L * VB_;
-};
+template <int VB_>
+struct Block { static constexpr int VB = VB_, width = Wide::L * VB_; };
 
-// Blocks of output channels from c on: as many of VB wide vectors as fit, then of half as many, in the end halves.
+// Blocks of output channels from c on: as many of VB vectors as fit, then of half as many. The last one may be half full:
+// its surplus weights are zeros.
 template <int VB, class Fn>
 inline void each_block(int channels, Fn run, int c = 0) {
-  for (; c + Wide::L * VB <= channels; c += Wide::L * VB) run(Block<Wide, VB>{}, c);
-  constexpr int kRest = Wide::L - Half::L;
-  if constexpr (VB > 1) return each_block<VB / 2>(channels, run, c);
-  if constexpr (VB == 1 && kRest > 0)
-    for (; c < channels; c += Half::L) run(Block<Half, 1>{}, c);
+  const int end = VB > 1 ? channels - Wide::L * VB + 1 : channels;
+  for (; c < end; c += Wide::L * VB) run(Block<VB>{}, c);
+  if constexpr (VB > 1) each_block<VB / 2>(channels, run, c);
 }
 
 // `taps` kernel positions; `together` of them (3 or 1) lie next to each other for every step of K channels. With
 // `copies` 2 everything stands twice in a row (twins.h).
 struct Packing {
   int taps, together, channels, out_channels, copies = 1;
-  int lanes() const { return out_channels * copies; }
+  int used() const { return out_channels * copies; }  // lanes
+  int lanes() const { return (used() + Wide::L - 1) / Wide::L * Wide::L; }
   int64_t weights() const { return int64_t(taps) * channels * lanes(); }
-  static size_t biases_size(int out_channels) { return (size_t(out_channels) * 4 + 63) / 64 * 64; }
+  static size_t biases_size(int lanes) { return (size_t(lanes) * 4 + 63) / 64 * 64; }
 };
 
 template <class P>
@@ -97,30 +94,32 @@ inline size_t packed_size(const Packing& p) {
 }
 
 template <class P>
-inline const typename P::Weight* packed_weights(const Op& op, int out_channels) {
-  const char* start = static_cast<const char*>(op.packed) + Packing::biases_size(out_channels);
+inline const typename P::Weight* packed_weights(const Op& op, int lanes) {
+  const char* start = static_cast<const char*>(op.packed) + Packing::biases_size(lanes);
   return reinterpret_cast<const typename P::Weight*>(start);
 }
 
 template <class P, int VB>
-inline void pack_weights(const Packing& p, const Op& op, void* packed) {
+SCX_COLD inline void pack_weights(const Packing& p, const Op& op, void* packed) {
   const auto* from = static_cast<const typename P::Source*>(op.blob[0].data);
   const auto* bias = static_cast<const typename P::Lane*>(op.blob[1].data);
   using Weight = typename P::Weight;
   auto* biases = static_cast<typename P::Lane*>(packed);
   Weight* to = reinterpret_cast<Weight*>(static_cast<char*>(packed) + Packing::biases_size(p.lanes()));
-  each_block<VB>(p.lanes(), [&](auto block, int lane0) {
+  each_block<VB>(p.used(), [&](auto block, int lane0) {
     for (int group = 0; group < p.taps; group += p.together)
       for (int c = 0; c < p.channels; c += P::K)
         for (int tap = group; tap < group + p.together; tap++)
-          for (int lane = 0; lane < block.width; lane++)
+          for (int lane = 0; lane < block.width; lane++) {
+            const int o = (lane0 + lane) / p.copies;
             for (int k = 0; k < P::K; k++)
-              *to++ = from[(int64_t(tap) * p.channels + c + k) * p.out_channels + (lane0 + lane) / p.copies];
+              *to++ = o < p.out_channels ? from[(int64_t(tap) * p.channels + c + k) * p.out_channels + o] : Weight(0);
+          }
   });
   for (int lane = 0; lane < p.lanes(); lane++) {
     const int o = lane / p.copies;
-    biases[lane] = bias[o];
-    if (kQ8Offset && P::K == 4) {  // inputs are stored plus kQ8Offset; modulo 2^32, as the sums themselves
+    biases[lane] = o < p.out_channels ? bias[o] : typename P::Lane(0);
+    if (o < p.out_channels && kQ8Offset && P::K == 4) {  // inputs are stored plus kQ8Offset; modulo 2^32, as the sums themselves
       uint32_t sum = 0;
       for (int64_t i = 0; i < int64_t(p.taps) * p.channels; i++) sum += uint32_t(int32_t(from[i * p.out_channels + o]));
       biases[lane] = typename P::Lane(int32_t(uint32_t(int32_t(bias[o])) - uint32_t(kQ8Offset) * sum));

@@ -8,6 +8,7 @@
 namespace {
 
 static_assert(!has_twins<Wide>(0) || kPoolInTile, "twins are pooled in tiles");
+static_assert(!kPoolInTile || kSlideAlways, "only slide_strip pools in tiles");
 
 struct Conv {
   static constexpr int64_t kStream = 1 << 16;  // weights beyond these bytes are read once for all rows of a job
@@ -38,7 +39,7 @@ struct Conv {
     return with_arithmetic(*op.in[0], [&](auto sums) { return packed_size<decltype(sums)>(packing(op)); });
   }
 
-  static void pack(const Op& op, void* to) {
+  SCX_COLD static void pack(const Op& op, void* to) {
     with_arithmetic(*op.in[0], [&](auto sums) {
       if (slides(op)) pack_weights<decltype(sums), 1>(packing(op), op, to);
       else pack_weights<decltype(sums), kVectors>(packing(op), op, to);
@@ -62,13 +63,13 @@ struct Conv {
     const int chunk = stream ? job.end - job.begin : 1;
     for (int first = job.begin; first < job.end; first += chunk)
       each_block<VB>(op.out[0]->channels, [&](auto block, int oc) {
-        for (int unit = first; unit < first + chunk; unit++) two_rows<P>(op, block, oc, unit, job.scratch);
+        for (int unit = first; unit < first + chunk; unit++) two_rows<P, block.VB>(op, oc, unit, job.scratch);
       });
   }
 
-  template <class P, class Block>
-  static void two_rows(const Op& op, Block block, int oc, int unit, char* scratch) {
-    using V = typename Block::V;
+  template <class P, int VB>
+  static void two_rows(const Op& op, int oc, int unit, char* scratch) {
+    using V = Wide;
     using A = typename P::template On<V>;
     const Tensor& out = *op.out[0];
     const auto* bias = static_cast<const typename P::Lane*>(op.packed) + oc;
@@ -79,16 +80,15 @@ struct Conv {
       const int n = columns(op) - x < kStrip ? columns(op) - x : kStrip;
       const Tensor in = source<P>(op, 2 * unit, x, n, scratch);
       if (slides(op)) slide<A>(op.pool, rows_at<A>(in, 2 * unit - 1, x - 1), in.channels, n, weights, bias, sums);
-      else reach<A, Block::VB>(op, in, 2 * unit, rows, x, n, weights, bias, sums);
-      for (int v = 0; v < block.VB; v++) {
+      else reach<A, VB>(op, in, 2 * unit, rows, x, n, weights, bias, sums);
+      for (int v = 0; v < VB; v++) {
         const auto* from = sums + v * kTileRows * kStripRow<A>;
         const float* multiplier = op.blob[2].f32();
         const int c = oc + v * V::L;
-        if (op.pool && kPoolInTile && slides(op)) finish_strip<V, false>(op, from, multiplier, unit, x / 2, n / 2, c);
-        else if (op.pool) finish_strip<V, true>(op, from, multiplier, unit, x / 2, n / 2, c);
+        if (op.pool) finish_block<V, !kPoolInTile>(op, from, multiplier, unit, x / 2, n / 2, c);
         else
           for (int r = 0; r < rows; r++)
-            finish_strip<V, false>(op, from + r * kStripRow<A>, multiplier, 2 * unit + r, x, n, c);
+            finish_block<V, false>(op, from + r * kStripRow<A>, multiplier, 2 * unit + r, x, n, c);
       }
     }
   }
@@ -150,7 +150,8 @@ struct Conv {
   template <class A>
   static void slide(bool pool, const Rows<typename A::In>& rows, int channels, int n,
                     const typename A::Weight* weights, const typename A::Lane* bias, typename A::Lane* sums) {
-    constexpr int kImage = A::K == 1 ? 3 : 0;  // channels of the image; q8 has one or two steps, better left rolled
+    // Channels of the image, whose convolution has eight outputs. q8 has one or two steps, better left rolled.
+    constexpr int kImage = A::K == 1 && (A::kTwin || !has_twins<Wide>(0)) ? 3 : 0;
     const auto run = [&](auto steps, auto pooled) {
       tiles<A, decltype(steps)::value, decltype(pooled)::value>(rows, channels, n, weights, bias, sums);
     };
@@ -158,9 +159,9 @@ struct Conv {
     using No = std::integral_constant<bool, false>;
     using Image = std::integral_constant<int, kImage>;
     using Any = std::integral_constant<int, 0>;
-    const bool image = kImage && channels == kImage;
-    if (pool) image ? run(Image(), Yes()) : run(Any(), Yes());
-    else image ? run(Image(), No()) : run(Any(), No());
+    if (!pool || !kPoolInTile) run(Any(), No());
+    else if (kImage && channels == kImage) run(Image(), Yes());
+    else run(Any(), Yes());
   }
 
   template <class A, int kSteps, bool kPool>

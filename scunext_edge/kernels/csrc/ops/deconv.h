@@ -40,7 +40,7 @@ struct Deconv {
         for (int at = 0; at < 4; at++)
           for (int e = 0; e < 8 * K; e++) *to++ = from[(at * IC + i + e % K) * OC + o + e / K];
   }
-  static void pack(const Op& op, void* to) {
+  SCX_COLD static void pack(const Op& op, void* to) {
     char* bytes = static_cast<char*>(to);
     const int OC = op.out[0]->channels;
     size_t from = 0;

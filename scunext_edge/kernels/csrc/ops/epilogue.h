@@ -70,4 +70,11 @@ void finish_strip(const Op& op, const Lane* sums, const float* multiplier, int y
   }
 }
 
+// The same for a block of V::L channels of which the last may be half full.
+template <class V, bool kPool, class Lane>
+SCX_APART void finish_block(const Op& op, const Lane* sums, const float* multiplier, int y, int x, int n, int oc) {
+  if (oc + V::L <= op.out[0]->channels) finish_strip<V, kPool>(op, sums, multiplier, y, x, n, oc);
+  else finish_strip<Half, kPool, V::L>(op, sums, multiplier, y, x, n, oc);
+}
+
 }  // namespace

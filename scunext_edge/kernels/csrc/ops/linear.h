@@ -18,7 +18,7 @@ struct Linear {
   static size_t packed(const Op& op) {
     return with_arithmetic(*op.in[0], [&](auto sums) { return packed_size<decltype(sums)>(packing(op)); });
   }
-  static void pack(const Op& op, void* to) {
+  SCX_COLD static void pack(const Op& op, void* to) {
     with_arithmetic(*op.in[0], [&](auto sums) { pack_weights<decltype(sums), kVectors>(packing(op), op, to); });
   }
   // A gathered row: floats, or bytes and the same in 16 bits.
@@ -67,12 +67,13 @@ struct Linear {
     for (int first = 0; first < out.width; first += kStrip) {
       const int n = out.width - first < kStrip ? out.width - first : kStrip;
       each_block<kVectors>(out.channels, [&](auto block, int oc) {
-        using V = typename decltype(block)::V;
-        using A = typename P::template On<V>;
-        segment_row<A, decltype(block)::VB>(x + first * step, step, segments, count,
+        using A = typename P::template On<Wide>;
+        segment_row<A, block.VB>(x + first * step, step, segments, count,
                                             weights + int64_t(oc) * op.in[0]->channels, biases + oc, sums, n);
-        for (int v = 0; v < block.VB; v++)
-          finish_strip<V, false>(op, sums + v * kTileRows * kStripRow<A>, op.blob[2].f32(), y, first, n, oc + v * V::L);
+        for (int v = 0; v < block.VB; v++) {
+          const auto* from = sums + v * kTileRows * kStripRow<A>;
+          finish_block<Wide, false>(op, from, op.blob[2].f32(), y, first, n, oc + v * Wide::L);
+        }
       });
     }
   }

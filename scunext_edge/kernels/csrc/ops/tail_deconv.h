@@ -25,7 +25,7 @@ struct TailDeconv {
     return size_t(4) * size_t(outputs(op)) * size_t(op.in[0]->channels) * (q8(op) ? 1 : sizeof(float));
   }
   static size_t packed(const Op& op) { return weights(op) + (q8(op) ? sizeof(int32_t) * 4 * size_t(outputs(op)) : 0); }
-  static void pack(const Op& op, void* to) {
+  SCX_COLD static void pack(const Op& op, void* to) {
     const int IC = op.in[0]->channels, OC = outputs(op);
     if (!q8(op)) {
       float* out = static_cast<float*>(to);

@@ -60,7 +60,7 @@ struct TailUpsample {
     for (int c = 0; c < channels; c += 8)
       for (int e = 0; e < A::kLanes; e++) *out++ = from[c + e % 8];
   }
-  static void pack(const Op& op, void* to) {
+  SCX_COLD static void pack(const Op& op, void* to) {
     if (real(op)) repeat<TailF32<Wide>>(op.blob[0].f32(), op.in[0]->channels, to);
     else repeat<TailQ16<Wide>>(op.blob[0].i16(), op.in[0]->channels, to);
   }

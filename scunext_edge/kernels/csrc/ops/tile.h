@@ -40,9 +40,9 @@ struct Tile {
 };
 constexpr bool kSlideAlways = true;
 #elif SCX_REGISTERS < 16
-struct Tile {  // plain C++: no register holds a vector, and small tiles keep the library small
+struct Tile {  // small tiles, which keep the library small
   static constexpr int wide = 2, narrow = 1, vectors = 1;
-  static constexpr int columns(int) { return 2; }
+  static constexpr int columns(int) { return 4; }
   static constexpr int narrow_columns(int) { return 1; }
 };
 constexpr bool kSlideAlways = false;
@@ -69,6 +69,7 @@ struct F32 {
   using Weight = float;
   using Vector = V;
   static constexpr int K = 1;
+  static constexpr bool kTwin = false;  // see twins.h
   static auto weight(const Weight* w) { return V::load(w); }
   static auto input(const In* x) { return V::set(*x); }
   template <class I, class W>
@@ -87,6 +88,7 @@ struct Q8 {
   using Weight = int8_t;
   using Vector = V;
   static constexpr int K = 4;
+  static constexpr bool kTwin = false;
   static auto weight(const Weight* w) { return V::load_w8(w); }
   static auto input(const In* x) { return V::template quad<kNonnegative>(x); }
   template <class I, class W>
@@ -105,6 +107,7 @@ struct Q8Pairs {
   using Weight = int16_t;
   using Vector = V;
   static constexpr int K = 2;
+  static constexpr bool kTwin = false;
   static auto weight(const Weight* w) { return V::load_w16(w); }
   static auto input(const In* x) { return V::pair(x); }
   template <class I, class W>

@@ -12,6 +12,7 @@ struct Two { In at[2]; };
 
 template <class V>
 struct TwinF32 : F32<V> {
+  static constexpr bool kTwin = true;
   using In = Two<float>;
   static auto input(const In* x) { return V::set_two(x->at); }
   static void store(float* p, typename V::F v) { V::store(p, V::unzip(v)); }
@@ -20,6 +21,7 @@ struct TwinF32 : F32<V> {
 // Two steps of four bytes lie side by side.
 template <class V, bool kNonnegative>
 struct TwinQ8 : Q8<V, kNonnegative> {
+  static constexpr bool kTwin = true;
   using In = Two<uint8_t>;
   static auto input(const In* x) { return V::template quad_two<kNonnegative>(x->at); }
   static void store(int32_t* p, typename V::I v) { V::storei(p, V::unzip(v)); }
