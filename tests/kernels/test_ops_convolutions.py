@@ -30,7 +30,9 @@ def addend(random):
 
 @pytest.mark.parametrize("kind", [Q8, F32], ids=["q8", "f32"])
 def test_conv(workbench, share, size, channels, addend, random, rounding, kind):
-    shapes = [(1, 1, True)] + [(s, d, False) for s, d in product([1, 2], [1, 2, 3])] + [(1, 15, False)]
+    shapes = (
+        [(1, 1, True)] + [(s, d, False) for s, d in product([1, 2], [1, 2, 3])] + [(1, 15, False)]
+    )
     bench = workbench(size)
     for (stride, dilation, pool), act, type in share(product(shapes, ACTS, ADDENDS), 6):
         smaller = stride == 2 or pool

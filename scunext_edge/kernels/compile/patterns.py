@@ -109,7 +109,12 @@ def pooled_convolution(step: Step, readers: Readers) -> Step | None:
     if before.kind != "conv" or len(readers[before]) > 1 or before.addend is not None:
         return None
     acts = {before.act, step.act}
-    if before.stride != 1 or before.dilation != 1 or before.pool or not acts <= {Act.NONE, Act.RELU}:
+    if (
+        before.stride != 1
+        or before.dilation != 1
+        or before.pool
+        or not acts <= {Act.NONE, Act.RELU}
+    ):
         return None
     act = Act.RELU if Act.RELU in acts else Act.NONE
     return replace(before, pool=True, act=act, down_h=step.down_h, down_w=step.down_w)
