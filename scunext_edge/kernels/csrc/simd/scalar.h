@@ -113,7 +113,10 @@ struct V8 {
       const F4 four = v.lo + v.hi;
       return (four[0] + four[2]) + (four[1] + four[3]);
     };
-    return floats([&](int l) { return sum((l % 2 ? odd : even)[l / 2]); });
+    return floats([&](int l) {
+      const F* sums = l % 2 ? odd : even;  // a pointer: GCC 12 checks the bounds of a chosen array wrongly
+      return sum(sums[l / 2]);
+    });
   }
 
   // 16-bit integers, 2 L of them: exact as long as nothing overflows.
@@ -131,8 +134,8 @@ struct V8 {
   [[gnu::noinline]] static I fold4(const I (&even)[2], const I (&odd)[2]) {
     const auto sum = [](I4 v) { return v[0] + v[1] + v[2] + v[3]; };
     return each<I, int32_t>([&](int l) {
-      const I& sums = (l % 2 ? odd : even)[l / 4];
-      return sum(l / 2 % 2 ? sums.hi : sums.lo);
+      const I* sums = l % 2 ? odd : even;
+      return sum(l / 2 % 2 ? sums[l / 4].hi : sums[l / 4].lo);
     });
   }
 
