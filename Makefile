@@ -11,7 +11,7 @@ READY := .venv/.ready
 PEERS := .venv/.peers
 NATIVE := $(shell find scunext_edge/kernels/csrc -type f)
 
-.PHONY: bench bench-kernels test check sanitize ports wheel clean
+.PHONY: bench bench-kernels test check sanitize ports faults wheel clean
 
 bench: $(READY)
 	$(BIN)/scunext-edge bench $(if $(DATA),--data $(DATA)) --out $(OUT) $(ARGS)
@@ -34,6 +34,10 @@ sanitize: $(READY)
 
 ports: $(READY)
 	tests/kernels/ports.sh
+
+# Is each fault that can happen to an export caught? Plants them one by one.
+faults: $(READY)
+	$(BIN)/python -m scunext_edge.pipeline.verify.faults
 
 wheel: $(READY)
 	$(BIN)/python -m build --wheel

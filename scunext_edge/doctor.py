@@ -19,6 +19,7 @@ _EXTRAS = {
     "profile": ("fvcore", "count MACs"),
     "report": ("matplotlib", "report.html with its figures"),
     "data": ("pooch", "download the public data sets"),
+    "verify": ("monai", "measure distances between outlines"),
 }
 
 

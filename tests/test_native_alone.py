@@ -18,7 +18,18 @@ from scunext_edge.kernels import native
 # Whatever an extra brings
 ABSENT = (
     *("torch", "lightning_fabric", "safetensors", "onnx", "onnxruntime", "onnxscript", "openvino"),
-    *("nncf", "tensorrt", "fvcore", "thop", "matplotlib", "jinja2", "pooch", "MNN"),
+    *(
+        "nncf",
+        "tensorrt",
+        "fvcore",
+        "thop",
+        "matplotlib",
+        "jinja2",
+        "pooch",
+        "MNN",
+        "monai",
+        "scipy",
+    ),
 )
 
 

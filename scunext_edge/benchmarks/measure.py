@@ -167,7 +167,7 @@ class _Idle:
     def get(self) -> dict[str, Array]:
         return {}
 
-    def precision_ran(self) -> str | None:
+    def census(self) -> None:
         return None
 
     def close(self) -> None: ...

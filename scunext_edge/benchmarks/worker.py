@@ -89,10 +89,10 @@ def _engine(job: dict[str, Any], runner: Runner) -> dict[str, Any]:
 
     The same engine opens the same file the same way every time, so once per case is enough.
     """
-    precision = runner.precision_ran() if job["asks_precision"] else None
+    census = runner.census() if job["asks_precision"] else None
     runner.close()
     version, _devices = backend_module(job["backend"]).offers()
-    return {"backend_version": version, "precision_ran": precision}
+    return {"backend_version": version, "precision_ran": census.dominant if census else None}
 
 
 def _pin(cpus: list[int]) -> None:

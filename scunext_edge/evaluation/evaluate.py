@@ -27,20 +27,23 @@ def evaluate(
     record: Path | None = None,
     dataset: Dataset | None = None,
     backend_version: str | None = None,
+    masks: Path | None = None,
 ) -> Evaluation:
     """Dice, IoU, precision and recall of every image, at the image's own size.
 
     With ``record``, an evaluation stored there of the same artifact, engine and images is
     returned instead, and a new one is stored. ``dataset`` is the opened source, if at hand; with
     ``backend_version``, what another version of the engine scored is not taken for this one's.
+    ``masks``: write ``masks/ID.png`` of every image; then nothing stored is taken.
     """
-    if record is not None:
+    if record is not None and masks is None:
         wanted = {"artifact_id": artifact.id, "backend": backend, "device": device}
         if backend_version is not None:
             wanted["backend_version"] = backend_version
         if stored := _stored(record, wanted, (dataset or source.open()).hash):
             return stored
-    answer = _call(artifact, backend, source, device=device, threads=threads)
+    kept = str(masks) if masks else None
+    answer = _call(artifact, backend, source, device=device, threads=threads, masks=kept)
     evaluation = records.from_answer(answer)
     if record is not None:
         records.save(record, evaluation)

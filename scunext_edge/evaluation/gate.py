@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from scunext_edge.errors import ConfigError
+from scunext_edge.evaluation.bootstrap import CONFIDENCE, RESAMPLES, resampled_means
 from scunext_edge.evaluation.records import METRICS, Evaluation
 
 DEFAULT_LIMITS: Mapping[str, float] = {"dice": 0.005}
-CONFIDENCE = 0.95
-RESAMPLES = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +74,7 @@ def paired_drop(
     if ids != tuple(candidate.scores) or not ids:
         raise ValueError("a paired drop needs the same images in the same order")
     drop = reference.values(metric) - candidate.values(metric)
-    rng = np.random.default_rng(seed)
-    means = np.empty(resamples)
-    for start in range(0, resamples, 1000):  # in blocks, so that memory stays small
-        block = min(1000, resamples - start)
-        picks = rng.integers(len(drop), size=(block, len(drop)))
-        means[start : start + block] = drop[picks].mean(axis=1)
+    means = resampled_means(drop, resamples=resamples, seed=seed)
     worst = int(drop.argmax())
     return Drop(
         metric=metric,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from scunext_edge.data.datasets import Dataset
@@ -32,5 +32,10 @@ def described(dataset: Dataset, method: str) -> dict[str, Any]:
         "count": len(ids),
         "method": method,
         "ids": ids,
-        "ids_sha256": hashlib.sha256("\n".join(ids).encode()).hexdigest(),
+        "ids_sha256": ids_hash(ids),
     }
+
+
+def ids_hash(ids: Sequence[str]) -> str:
+    """SHA-256 over the ids, which shows whether a list in a card was altered."""
+    return hashlib.sha256("\n".join(ids).encode()).hexdigest()

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from scunext_edge.benchmarks.suite import Suite
 from scunext_edge.errors import ConfigError
-from scunext_edge.evaluation.gate import CONFIDENCE, DEFAULT_LIMITS, check_limits
+from scunext_edge.evaluation.bootstrap import CONFIDENCE
+from scunext_edge.evaluation.gate import DEFAULT_LIMITS, check_limits
 from scunext_edge.export.export import PRECISIONS
 from scunext_edge.pipeline.forms import OFFERED
 from scunext_edge.pipeline.subjects import DEFAULT_MODELS

@@ -59,12 +59,12 @@ def _results(run: Run, doubts: Sequence[Doubt]) -> Iterator[str]:
         "Latency in ms per image; the drop is FP32 minus this row.",
         "",
     )
-    yield from _table(
+    yield from table(
         ("row", "region", "median ± MAD", "p99", "Dice", "drop", "upper bound", "gate", "doubts"),
         [_main_line(row, doubts_of(index, doubts)) for index, row in measured],
     )
     yield from ("", "## More numbers", "")
-    yield from _table(
+    yield from table(
         ("row", "ran", "size", "p90", "n / processes", "memory MB", "IoU", "drop", "upper bound"),
         [_second_line(row) for _, row in measured],
     )
@@ -105,7 +105,7 @@ def _complexity(run: Run) -> Iterator[str]:
     if not lines:
         return
     yield from ("", "## Complexity", "")
-    yield from _table(HEADS, [line[:-1] for line in lines])
+    yield from table(HEADS, [line[:-1] for line in lines])
     notes = [f"- {plain(str(line[0]))}: {plain(line[-1])}" for line in lines if line[-1]]
     yield from (["", *notes] if notes else [])
 
@@ -145,7 +145,7 @@ def _reproduce(run: Run) -> Iterator[str]:
     yield f"Measured {plain(run.created)} by {plain(tool)}."
 
 
-def _table(heads: Sequence[str], lines: Sequence[Sequence[str | None]]) -> Iterator[str]:
+def table(heads: Sequence[str], lines: Sequence[Sequence[str | None]]) -> Iterator[str]:
     """A table whose columns line up in plain text."""
     text = [
         list(heads),

@@ -1,25 +1,59 @@
-"""Which number format most of a network's arithmetic ran in, from what an engine reports."""
+"""Which number formats a network's arithmetic ran in, from what an engine reports."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 # x86 instructions that sum products of bytes in 32 bits
 _WIDE_SUMS = {"avx512_vnni", "avx_vnni", "amx_int8"}
 
 
-def dominant(work: Iterable[tuple[str, int]]) -> str | None:
-    """The precision with the most MACs, of (precision, MACs) pairs; None if there are none.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """One operation that multiplied: a convolution, a matrix product."""
 
-    Layers are weighed by MACs and not counted: a quantized network keeps its many tiny layers
-    (attention) in float, and a count would call it by these.
-    """
-    macs: dict[str, int] = defaultdict(int)
-    for precision, count in work:
-        macs[precision] += count
-    return max(macs, key=lambda name: macs[name]) if macs else None
+    name: str  # the engine's own
+    precision: str  # of what was multiplied
+    macs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Census:
+    """What really ran, of one image. ``conversions``: operations that only change the format."""
+
+    work: tuple[Work, ...]
+    conversions: int | None = None
+
+    @property
+    def shares(self) -> Mapping[str, float]:
+        """The share of the MACs by precision, the largest first.
+
+        Layers are weighed by MACs and not counted: a quantized network keeps its many tiny layers
+        (attention) in float, and a count would call it by these.
+        """
+        macs: dict[str, int] = defaultdict(int)
+        for it in self.work:
+            macs[it.precision] += it.macs
+        total = sum(macs.values())
+        order = sorted(macs, key=lambda name: -macs[name])
+        return {name: macs[name] / total for name in order} if total else {}
+
+    @property
+    def dominant(self) -> str | None:
+        """The precision of most MACs; None if nothing was multiplied."""
+        return next(iter(self.shares), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """For a record."""
+        return {
+            "shares": dict(self.shares),
+            "conversions": self.conversions,
+            "work": [[it.name, it.precision, it.macs] for it in self.work],
+        }
 
 
 def conv_macs(weights: Sequence[int], output: Sequence[int]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from scunext_edge.runtime.precision import Census
 from scunext_edge.spec import Array, Arrays, ModelSpec
 
 
@@ -31,11 +32,11 @@ class Runner(Protocol):
     def get(self) -> dict[str, Array]:
         """Copy the result to host memory. The caller owns the arrays."""
 
-    def precision_ran(self) -> str | None:
-        """What the engine reports that most of the arithmetic (MACs) runs in.
+    def census(self) -> Census | None:
+        """What the engine reports that each convolution and product of one image ran in.
 
-        "fp32", "tf32", "bf16", "fp16" or "int8"; None where the engine cannot say. May be slow
-        and may run the model: never call it while time is taken.
+        Precisions are "fp32", "tf32", "bf16", "fp16" and "int8"; None where the engine cannot
+        say. May be slow and may run the model: never call it while time is taken.
         """
 
     def close(self) -> None:

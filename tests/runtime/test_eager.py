@@ -54,7 +54,7 @@ def test_bf16_runs_as_bf16_and_comes_back_as_float32(checkpoint, image):
     exact = infer(open_runner(checkpoint, "torch"), image)["logits"]
     runner = open_runner(as_precision(checkpoint, "bf16"), "torch")
     rounded = infer(runner, image)["logits"]
-    assert runner.precision_ran() == "bf16"
+    assert runner.census().dominant == "bf16"
     assert rounded.dtype == np.float32
     assert (rounded != exact).any()
 
@@ -105,4 +105,4 @@ def test_the_gpu_gives_what_the_cpu_gives(checkpoint, device, precision):
         tolerance = 1e-3 if precision == "fp32" else 3e-2
         np.testing.assert_allclose(got, expected, atol=tolerance)
         assert torch.cuda.current_stream().query(), "execute returned before the work was done"
-    assert runner.precision_ran() == precision
+    assert runner.census().dominant == precision

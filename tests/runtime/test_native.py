@@ -56,7 +56,7 @@ def test_the_logits_of_a_score_lie_within_half_a_step_and_cut_the_same_pixels(qu
 
 
 def test_an_int8_plan_ran_in_int8(quantized):
-    assert open_runner(quantized, "native").precision_ran() == "int8"
+    assert open_runner(quantized, "native").census().dominant == "int8"
 
 
 def test_another_size_than_the_exported_one(tmp_path, make_artifact, tiny_scx, native_library):

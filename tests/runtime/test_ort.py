@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from scunext_edge.errors import BackendUnavailable, EngineError
+from scunext_edge.runtime.precision import Work
 from scunext_edge.runtime.registry import open_runner
 from scunext_edge.runtime.runner import infer
 
@@ -33,7 +34,7 @@ def test_the_result_is_the_one_that_the_network_means(onnx_artifact, tiny_onnx, 
 
 def test_int8_kernels_are_reported_where_they_ran(tmp_path, make_artifact, tiny_onnx):
     artifact = make_artifact(tmp_path / "q", tiny_onnx(quantized=True), precision="int8")
-    assert open_runner(artifact, "onnxruntime").precision_ran() == "int8"
+    assert open_runner(artifact, "onnxruntime").census().dominant == "int8"
 
 
 def test_quantized_nodes_that_ran_in_float_are_reported_as_float(
@@ -49,13 +50,13 @@ def test_quantized_nodes_that_ran_in_float_are_reported_as_float(
 
     monkeypatch.setattr(backend, "_options", without_fusion)
     artifact = make_artifact(tmp_path / "q", tiny_onnx(quantized=True), precision="int8")
-    assert open_runner(artifact, "onnxruntime").precision_ran() == "fp32"
+    assert open_runner(artifact, "onnxruntime").census().dominant == "fp32"
 
 
 def test_profiling_leaves_no_file_behind(onnx_artifact, tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    open_runner(onnx_artifact, "onnxruntime").precision_ran()
+    open_runner(onnx_artifact, "onnxruntime").census()
     assert list((tmp_path / "here").iterdir()) == []
 
 
@@ -76,14 +77,15 @@ def test_macs_of_a_node_come_from_its_shapes(node, work):
     operator, inputs, output = node
     kind = inputs[0][0]
     seen = backend._work(
+        "node_kernel_time",
         {
             "op_name": operator,
             "input_type_shape": [{name: dims} for name, dims in inputs],
             "output_type_shape": [{kind: output}],
-        }
+        },
     )
     precision = {"float": "fp32", "float16": "fp16"}[kind]
-    assert seen == (None if work is None else (precision, work))
+    assert seen == (None if work is None else Work(name="node", precision=precision, macs=work))
 
 
 def test_an_integer_convolution_is_found_among_its_scales():
@@ -95,7 +97,7 @@ def test_an_integer_convolution_is_found_among_its_scales():
         ],
         "output_type_shape": [{"int8": [1, 16, 8, 8]}],
     }  # fmt: skip
-    assert backend._work(node) == ("int8", 27648)
+    assert backend._work("a_kernel_time", node) == Work(name="a", precision="int8", macs=27648)
 
 
 class CudaBuild:

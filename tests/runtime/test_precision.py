@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from scunext_edge.runtime.precision import (
+    Census,
+    Work,
     conv_macs,
-    dominant,
     matmul_macs,
     sums_saturate,
     transposed_conv_macs,
@@ -14,11 +15,15 @@ from scunext_edge.runtime.precision import (
 
 
 def test_much_work_in_few_layers_outweighs_many_small_layers():
-    assert dominant([("int8", 1000), ("fp32", 10), ("fp32", 10), ("fp32", 10)]) == "int8"
+    work = [("int8", 970), ("fp32", 10), ("fp32", 10), ("fp32", 10)]
+    census = Census(work=tuple(Work(name="", precision=it, macs=n) for it, n in work))
+    assert census.dominant == "int8"
+    assert census.shares == {"int8": 0.97, "fp32": 0.03}
 
 
 def test_nothing_that_multiplies_says_nothing():
-    assert dominant([]) is None
+    assert Census(work=()).dominant is None
+    assert Census(work=()).shares == {}
 
 
 def test_the_macs_of_a_convolution():

@@ -189,20 +189,20 @@ def test_close_twice_is_harmless_and_use_after_it_an_error(artifact, backend):
     infer(runner, images(1))
     runner.close()
     runner.close()
-    for use in (lambda: runner.put(images(1)), runner.execute, runner.get, runner.precision_ran):
+    for use in (lambda: runner.put(images(1)), runner.execute, runner.get, runner.census):
         with pytest.raises(ValueError, match="closed"):
             use()
 
 
 def test_a_float_model_reports_that_it_ran_in_float(runner):
-    assert runner.precision_ran() == "fp32"
+    assert runner.census().dominant == "fp32"
 
 
 def test_asking_for_the_precision_changes_no_result(runner):
     runner.put(images(2))
     runner.execute()
     before = runner.get()["logits"]
-    runner.precision_ran()
+    runner.census()
     np.testing.assert_array_equal(runner.get()["logits"], before)
 
 

@@ -187,4 +187,4 @@ def test_missing_cuda_bindings_are_named(engine_file, monkeypatch):
 
 
 def test_the_precision_is_not_guessed(engine_file):
-    assert open_trt(engine_file()).precision_ran() is None
+    assert open_trt(engine_file()).census() is None

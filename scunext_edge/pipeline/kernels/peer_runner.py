@@ -27,7 +27,8 @@ def open_peer(job: dict[str, Any], image: Image) -> Peer:
     )
     runner.put({"image": image[None]})
     version, _ = backend_module(job["engine"]).offers()
-    facts = {"version": version, "ran": runner.precision_ran()}
+    census = runner.census()
+    facts = {"version": version, "ran": census.dominant if census else None}
     if job["engine"] == "native":
         facts["isa"] = isa
     return Peer(run=runner.execute, mask=lambda: runner.get()["logits"][0, 0] >= 0, facts=facts)

@@ -19,8 +19,9 @@ from scunext_edge.artifacts import Artifact
 from scunext_edge.errors import BackendUnavailable, EngineError, ScunextEdgeError
 from scunext_edge.models.checkpoint import load_network
 from scunext_edge.runtime.precision import (
+    Census,
+    Work,
     conv_macs,
-    dominant,
     matmul_macs,
     transposed_conv_macs,
 )
@@ -88,10 +89,10 @@ class EagerRunner:
         self._open()
         return _download(self.spec, self._logits)
 
-    def precision_ran(self) -> str | None:
+    def census(self) -> Census:
         forward = self._open()
         with _engine_errors():
-            return forward.precision_ran(self.spec)
+            return forward.census(self.spec)
 
     def close(self) -> None:
         self._forward, self._image, self._logits = None, None, None
@@ -137,10 +138,10 @@ class GraphRunner:
         self._open()
         return _download(self.spec, self._graphs[self._images][2] if self._executed else None)
 
-    def precision_ran(self) -> str | None:
+    def census(self) -> Census:
         forward = self._open()
         with _engine_errors():
-            return forward.precision_ran(self.spec)
+            return forward.census(self.spec)
 
     def close(self) -> None:
         self._forward, self._images, self._executed = None, 0, False
@@ -182,13 +183,13 @@ class _Forward:
         if self._place.type == "cuda":
             torch.cuda.synchronize(self._place)
 
-    def precision_ran(self, spec: ModelSpec) -> str | None:
+    def census(self, spec: ModelSpec) -> Census:
         """Run a black image and look at what reaches the kernels, below autocast."""
         black = torch.zeros(1, spec.size, spec.size, 3, dtype=torch.uint8, device=self._place)
         # In inference mode the witness would see a convolution before it is converted.
         with torch.no_grad(), _Witness() as witness:
             self._compute(black)
-        return dominant(witness.work)
+        return Census(work=tuple(witness.work), conversions=witness.conversions)
 
 
 class _Witness(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -196,7 +197,8 @@ class _Witness(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.work: list[tuple[str, int]] = []
+        self.work: list[Work] = []
+        self.conversions = 0
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
@@ -210,14 +212,17 @@ class _Witness(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 if transposed
                 else conv_macs(weights.shape, result.shape)
             )
-            self._note(data, macs)
+            self._note(name, data, macs)
         elif name in {"mm", "bmm", "addmm", "baddbmm"}:
             left = args[1] if name.endswith("addmm") or name == "baddbmm" else args[0]
-            self._note(left, matmul_macs(left.shape, result.shape))
+            self._note(name, left, matmul_macs(left.shape, result.shape))
+        elif name == "_to_copy" and args[0].dtype != result.dtype:
+            self.conversions += 1
         return result
 
-    def _note(self, data: Tensor, macs: int) -> None:
-        self.work.append((_NAMES.get(data.dtype, str(data.dtype)), macs))
+    def _note(self, name: str, data: Tensor, macs: int) -> None:
+        precision = _NAMES.get(data.dtype, str(data.dtype))
+        self.work.append(Work(name=name, precision=precision, macs=macs))
 
 
 def _dtype(artifact: Artifact, place: torch.device) -> torch.dtype | None:

@@ -7,6 +7,7 @@ import numpy as np
 from scunext_edge import __version__
 from scunext_edge.artifacts import Artifact
 from scunext_edge.errors import BackendUnavailable
+from scunext_edge.runtime.precision import Census, Work
 from scunext_edge.runtime.runner import closed, nothing_to
 from scunext_edge.spec import Array, Arrays, ModelSpec
 
@@ -53,9 +54,9 @@ class FakeRunner:
         (logits,) = self.spec.outputs
         return {logits.name: self._logits.copy()}
 
-    def precision_ran(self) -> str | None:
+    def census(self) -> Census:
         self._check_open()
-        return "fp32"
+        return Census(work=(Work(name="mean", precision="fp32", macs=3 * self.spec.size**2),))
 
     def close(self) -> None:
         self._is_open, self._image, self._logits = False, None, None

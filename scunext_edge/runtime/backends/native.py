@@ -10,12 +10,15 @@ import numpy as np
 from scunext_edge.artifacts import Artifact
 from scunext_edge.errors import BackendUnavailable, EngineError
 from scunext_edge.kernels import native
-from scunext_edge.kernels.plan import Kind, Op, Plan, TensorType, read_plan
-from scunext_edge.runtime.precision import dominant
+from scunext_edge.kernels.plan import NONE, Kind, Op, Plan, TensorType, read_plan
+from scunext_edge.runtime.precision import Census, Work
 from scunext_edge.runtime.runner import closed, nothing_to
 from scunext_edge.spec import Array, Arrays
 
 _CONVOLUTIONS = {Kind.CONV, Kind.LINEAR, Kind.DECONV, Kind.TAIL_DECONV}
+_MULTIPLY = _CONVOLUTIONS | {
+    *(Kind.DEPTHWISE, Kind.CHANNEL_GATE, Kind.SPATIAL_GATE, Kind.TAIL, Kind.TAIL_UPSAMPLE),
+}
 
 
 def offers() -> tuple[str, tuple[str, ...]]:
@@ -75,12 +78,17 @@ class NativeRunner:
         (output,) = self.spec.outputs
         return {output.name: logits}
 
-    def precision_ran(self) -> str | None:
+    def census(self) -> Census:
         model = self._open()
         with _engine_errors():
             plan = read_plan(self._file.read_bytes())
             steps = zip(plan.ops, model.operations(), strict=True)
-            return dominant((_arithmetic(plan, op), step.macs) for op, step in steps)
+            work = [
+                Work(name=step.name, precision=_arithmetic(plan, op), macs=step.macs)
+                for op, step in steps
+                if op.kind in _MULTIPLY
+            ]
+            return Census(work=tuple(work), conversions=sum(_converts(plan, op) for op in plan.ops))
 
     def close(self) -> None:
         if self._model is not None:
@@ -93,10 +101,19 @@ class NativeRunner:
         return self._model
 
 
+def _converts(plan: Plan, op: Op) -> bool:
+    """Whether an operation reads one number format and writes another: here it costs no pass."""
+    formats = [{plan.tensors[it].type for it in of if it != NONE} for of in (op.inputs, op.outputs)]
+    return bool(formats[0] and formats[1] - formats[0])
+
+
 def _arithmetic(plan: Plan, op: Op) -> str:
     """What an operation multiplies in; bf16 weights are widened first."""
-    if op.kind in _CONVOLUTIONS and plan.tensors[op.inputs[0]].type is TensorType.Q8:
+    stored = plan.tensors[op.inputs[0]].type
+    if op.kind in _CONVOLUTIONS and stored is TensorType.Q8:
         return "int8"
+    if op.kind is Kind.TAIL_UPSAMPLE and stored is TensorType.Q16:
+        return "int16"
     return "fp32"
 
 

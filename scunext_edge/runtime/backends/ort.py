@@ -17,8 +17,9 @@ import onnxruntime as ort
 from scunext_edge.artifacts import Artifact
 from scunext_edge.errors import BackendUnavailable, EngineError
 from scunext_edge.runtime.precision import (
+    Census,
+    Work,
     conv_macs,
-    dominant,
     matmul_macs,
     transposed_conv_macs,
 )
@@ -29,6 +30,7 @@ _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _ERRORS_ONLY = 3
 # What ONNX Runtime calls element types in a profile, in our words.
 _FLOATS = {"float": "fp32", "float16": "fp16", "bfloat16": "bf16"}
+_CONVERSIONS = {"Cast", "QuantizeLinear", "DequantizeLinear", "ReorderInput", "ReorderOutput"}
 _INTEGERS = frozenset({"int8", "uint8"})
 
 
@@ -49,18 +51,16 @@ def open_runner(artifact: Artifact, *, device: str, threads: int) -> OrtRunner |
     open_session = partial(_session, str(artifact.file(".onnx")), device)
     session = open_session(_options(threads))
     runner = OrtRunner if device == "cpu" else OrtCudaRunner
-    return runner(artifact, session, lambda: _precision_ran(open_session, artifact, threads))
+    return runner(artifact, session, lambda: _census(open_session, artifact, threads))
 
 
 class OrtRunner:
     """A session on the CPU. The arrays that were put are read where they are."""
 
-    def __init__(
-        self, artifact: Artifact, session: Any, find_precision: Callable[[], str | None]
-    ) -> None:
+    def __init__(self, artifact: Artifact, session: Any, find_census: Callable[[], Census]) -> None:
         self.spec = artifact.spec
         self._session = session
-        self._find_precision = find_precision
+        self._find_census = find_census
         self._inputs: Arrays = {}
         self._outputs: list[Array] = []
 
@@ -86,10 +86,10 @@ class OrtRunner:
         names = (tensor.name for tensor in self.spec.outputs)
         return {name: np.array(it) for name, it in zip(names, self._outputs, strict=True)}
 
-    def precision_ran(self) -> str | None:
+    def census(self) -> Census:
         if self._session is None:
             raise closed()
-        return self._find_precision()
+        return self._find_census()
 
     def close(self) -> None:
         self._session, self._inputs, self._outputs = None, {}, []
@@ -98,12 +98,10 @@ class OrtRunner:
 class OrtCudaRunner:
     """A session on the GPU: inputs and outputs stay there, so ``execute`` copies nothing."""
 
-    def __init__(
-        self, artifact: Artifact, session: Any, find_precision: Callable[[], str | None]
-    ) -> None:
+    def __init__(self, artifact: Artifact, session: Any, find_census: Callable[[], Census]) -> None:
         self.spec = artifact.spec
         self._session = session
-        self._find_precision = find_precision
+        self._find_census = find_census
         self._binding: Any = None
         self._executed = False
 
@@ -139,10 +137,10 @@ class OrtCudaRunner:
             outputs = self._binding.copy_outputs_to_cpu()
         return dict(zip((tensor.name for tensor in self.spec.outputs), outputs, strict=True))
 
-    def precision_ran(self) -> str | None:
+    def census(self) -> Census:
         if self._session is None:
             raise closed()
-        return self._find_precision()
+        return self._find_census()
 
     def close(self) -> None:
         self._session, self._binding, self._executed = None, None, False
@@ -171,9 +169,7 @@ def _session(model: str, device: str, options: Any) -> Any:
     return session
 
 
-def _precision_ran(
-    open_session: Callable[[Any], Any], artifact: Artifact, threads: int
-) -> str | None:
+def _census(open_session: Callable[[Any], Any], artifact: Artifact, threads: int) -> Census:
     """Run once on a black image with profiling on, and see which kernels worked on what.
 
     Profiling slows a session down, hence one of its own. The file's Q/DQ nodes prove nothing:
@@ -191,12 +187,18 @@ def _precision_ran(
         with _engine_errors():
             session.run(None, black)
             events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
-    nodes = [event["args"] for event in events if event.get("cat") == "Node"]
-    return dominant(work for node in nodes if (work := _work(node)))
+    # Every node has several events; that of its kernel alone says what it worked on.
+    nodes = [it for it in events if it.get("cat") == "Node" and "op_name" in it["args"]]
+    kernels = [it for it in nodes if it["name"].endswith("_kernel_time")]
+    return Census(
+        work=tuple(work for it in kernels if (work := _work(it["name"], it["args"]))),
+        conversions=sum(it["args"]["op_name"] in _CONVERSIONS for it in kernels),
+    )
 
 
-def _work(node: dict[str, Any]) -> tuple[str, int] | None:
-    """(precision, MACs) of a profiled node, or None for one that multiplies no matrices."""
+def _work(event: str, node: dict[str, Any]) -> Work | None:
+    """A profiled node, or None for one that multiplies no matrices."""
+    name = event.removesuffix("_kernel_time")
     operator = node.get("op_name", "")
     is_conv, is_matmul = "Conv" in operator, "MatMul" in operator or "Gemm" in operator
     if not (is_conv or is_matmul):
@@ -206,11 +208,12 @@ def _work(node: dict[str, Any]) -> tuple[str, int] | None:
     kinds = [kind for kind, _ in inputs]
     precision = "int8" if _INTEGERS & set(kinds) else _FLOATS.get(kinds[0], kinds[0])
     if is_matmul:
-        return precision, matmul_macs(inputs[0][1], output)
+        macs = matmul_macs(inputs[0][1], output)
+        return Work(name=name, precision=precision, macs=macs)
     weights = max((dims for _, dims in inputs[1:]), key=lambda dims: (len(dims), prod(dims)))
-    if "Transpose" in operator:
-        return precision, transposed_conv_macs(weights, inputs[0][1])
-    return precision, conv_macs(weights, output)
+    transposed = "Transpose" in operator
+    macs = transposed_conv_macs(weights, inputs[0][1]) if transposed else conv_macs(weights, output)
+    return Work(name=name, precision=precision, macs=macs)
 
 
 @contextmanager

@@ -12,8 +12,9 @@ import openvino as ov
 from scunext_edge.artifacts import Artifact
 from scunext_edge.errors import BackendUnavailable, EngineError
 from scunext_edge.runtime.precision import (
+    Census,
+    Work,
     conv_macs,
-    dominant,
     matmul_macs,
     transposed_conv_macs,
 )
@@ -23,6 +24,7 @@ from scunext_edge.spec import Array, Arrays, ModelSpec
 # Left alone the engine takes bf16 or f16 where the processor has it, whatever the file holds.
 # The float part of an int8 model is f32, so that rows differ by their quantization alone.
 _HINTS = {"fp32": "f32", "int8": "f32", "fp16": "f16", "bf16": "bf16"}
+_CONVERSIONS = {"Convert", "Reorder", "FakeQuantize"}
 _NAMES = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "i8": "int8", "u8": "int8"}
 
 
@@ -91,13 +93,16 @@ class OvRunner:
         with _engine_errors():
             return {output.name: np.array(self._request.get_output_tensor(0).data)}
 
-    def precision_ran(self) -> str | None:
+    def census(self) -> Census:
         if self._model is None:
             raise closed()
         with _engine_errors():
             compiled = self._request_for(1).get_compiled_model()
             operations = compiled.get_runtime_model().get_ordered_ops()
-            return dominant(work for it in operations if (work := _work(it)))
+            return Census(
+                work=tuple(work for it in operations if (work := _work(it))),
+                conversions=sum(_kind(it) in _CONVERSIONS for it in operations),
+            )
 
     def close(self) -> None:
         self._model, self._core, self._request, self._executed = None, None, None, False
@@ -118,7 +123,7 @@ def _properties(core: Any, artifact: Artifact, device: str, threads: int) -> dic
     precision = artifact.card.precision
     with _engine_errors():
         capabilities = core.get_property(device, "OPTIMIZATION_CAPABILITIES")
-    # Without INT8 among them, integer models still run, and precision_ran says in what.
+    # Without INT8 among them, integer models still run, and the census says in what.
     if precision in {"fp16", "bf16"} and precision.upper() not in capabilities:
         raise BackendUnavailable(
             f"openvino computes no {precision} on this {device}",
@@ -134,13 +139,16 @@ def _properties(core: Any, artifact: Artifact, device: str, threads: int) -> dic
     return properties
 
 
-def _work(operation: Any) -> tuple[str, int] | None:
-    """(precision, MACs) of an operation that ran, or None for one that multiplies no matrices."""
-    facts = operation.get_rt_info()
-    kind = facts["layerType"].astype(str)
+def _kind(operation: Any) -> str:
+    return str(operation.get_rt_info()["layerType"].astype(str))
+
+
+def _work(operation: Any) -> Work | None:
+    """An operation that ran, or None for one that multiplies no matrices."""
+    kind = _kind(operation)
     if kind not in {"Convolution", "Deconvolution", "FullyConnected", "MatMul"}:
         return None
-    ran = facts["runtimePrecision"].astype(str)
+    ran = operation.get_rt_info()["runtimePrecision"].astype(str)
     data, weights = (list(it.get_shape()) for it in operation.inputs()[:2])
     output = list(operation.outputs()[0].get_shape())
     if kind == "Convolution":
@@ -149,7 +157,7 @@ def _work(operation: Any) -> tuple[str, int] | None:
         macs = transposed_conv_macs(weights, data)
     else:
         macs = matmul_macs(data, output)
-    return _NAMES.get(ran, ran), macs
+    return Work(name=operation.get_friendly_name(), precision=_NAMES.get(ran, ran), macs=macs)
 
 
 def _version() -> str:

@@ -115,7 +115,7 @@ class TrtRunner:
         gpu.download(self._addresses[tensor.name], logits)
         return {tensor.name: logits}
 
-    def precision_ran(self) -> str | None:
+    def census(self) -> None:
         """None: what the engine's inspector writes differs by version and was never seen here."""
         self._open()
         return None
