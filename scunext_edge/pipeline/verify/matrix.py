@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from scunext_edge.errors import ArtifactError, ScunextEdgeError
+from scunext_edge.pipeline.verify.page import name_of
 from scunext_edge.pipeline.verify.settings import Settings, Side, side
 from scunext_edge.pipeline.verify.verify import KIND, SCHEMA, verify
 from scunext_edge.progress import Advance, progress_bar
@@ -90,8 +91,19 @@ def to_markdown(records: Sequence[Mapping[str, Any]]) -> str:
         f"{_outline(first, 'tolerance') or 0:g} pixels.",
         "",
         *table((*_HEADS, *_MORE), [_line(record) for record in records]),
+        "",
+        "Every check of each, with sizes of lesions:",
+        "",
+        *(
+            f"- [{name_of(it['candidate'])}]({_folder(it['candidate'])}/verify.md)"
+            for it in records
+        ),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _folder(candidate: Mapping[str, Any]) -> str:
+    return f"{candidate['model']}-{candidate['backend']}-{candidate['precision']}"
 
 
 def _line(record: Mapping[str, Any]) -> list[str | None]:

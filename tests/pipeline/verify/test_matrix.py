@@ -25,6 +25,7 @@ def content_of(settings):
             "model": card.model,
             "backend": settings.candidate.backend,
             "precision": card.precision,
+            "quantizer": card.quantizer,
         },
         "reference": {"backend": settings.reference.backend},
         "dataset": {"name": "made up", "images": 7, "part": "test"},
@@ -61,7 +62,8 @@ def test_every_engine_and_precision_has_a_line(calls, tmp_path, capsys):
     assert len(calls) == 6
     text = capsys.readouterr().out
     assert text == (tmp_path / "out" / "matrix.md").read_text()
-    (line,) = (it for it in text.splitlines() if "native" in it and "INT8" in it)
+    (line,) = (it for it in text.splitlines() if "native" in it and "INT8 96%" in it)
+    assert "- [unext INT8 qdq on native](unext-native-int8/verify.md)" in text
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells == [
         *("unext", "native", "INT8", "INT8 96%, FP32 4%", "0.1000", f"{MINUS}0.0040", "0.3000"),
