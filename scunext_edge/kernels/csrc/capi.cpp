@@ -141,7 +141,7 @@ scx_model* scx_open_memory(const void* data, size_t bytes, const scx_options* op
   SCX_TRY {
     scx::Settings settings;
     scx::Model parsed;
-    if (!data) return refuse("the data are NULL"), nullptr;
+    if (!data) return refuse("the data are NULL; give the bytes of a whole file"), nullptr;
     if (!read_options(options, &settings)) return nullptr;
     if (!scx::load(static_cast<const uint8_t*>(data), bytes, &parsed)) return nullptr;
     std::unique_ptr<scx_model> model(new scx_model);
