@@ -56,8 +56,9 @@ class Artifact:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of all model files together, without the card."""
-        return sum((self.directory / name).stat().st_size for name in self.digests)
+        """Bytes of all model files together, without what only describes them (JSON)."""
+        names = [name for name in self.digests if not name.endswith(".json")]
+        return sum((self.directory / name).stat().st_size for name in names)
 
     def file(self, suffix: str) -> Path:
         """The one model file with this suffix, e.g. ``.onnx``."""

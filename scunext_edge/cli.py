@@ -334,10 +334,14 @@ def export(
     as_json: JsonOption = False,
 ) -> None:
     """Write an artifact in another format or precision, checked against what it came from."""
+    from scunext_edge.data.calibration import open_calibration
     from scunext_edge.data.source import calibration_images
     from scunext_edge.export.export import export as exported
     from scunext_edge.weights.shipped import deployed
 
+    images, screening = None, None
+    if data and precision == "int8":
+        images, screening = open_calibration(calibration_images(data))
     made = exported(
         deployed(artifact, backend="torch", precision="fp32"),
         to=to,
@@ -346,7 +350,8 @@ def export(
         size=size,
         quantizer=quantizer,
         keep=keep,
-        calibration=calibration_images(data).open() if data and precision == "int8" else None,
+        calibration=images,
+        screening=screening,
     )
     for one in made:
         found = {"artifact": str(one.directory), "id": one.id, **one.card.details.get("parity", {})}

@@ -45,7 +45,8 @@ def split(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw train, val, test and calibration by id; look-alikes stay on one side."""
+    """Draw train, val, test and, over all lesion sizes, calibration; look-alikes stay together."""
+    from scunext_edge.data.calibration import lesion_areas
     from scunext_edge.data.datasets import open_dataset
     from scunext_edge.data.duplicates import near_duplicates
     from scunext_edge.data.splits import make_split, save_split
@@ -54,6 +55,7 @@ def split(
     dataset = open_dataset(folder)
     with progress_bar() as advance:
         pairs = near_duplicates(dataset, progress=lambda done, of: advance("images", done, of))
+        areas = lesion_areas(dataset, progress=lambda done, of: advance("masks", done, of))
     drawn = make_split(
         dataset,
         val=val,
@@ -61,6 +63,7 @@ def split(
         calibration=calibration,
         seed=seed,
         keep_together=[(first, second) for first, second, _ in pairs],
+        areas=areas,
     )
     target = out or folder / "split.json"
     save_split(target, drawn)

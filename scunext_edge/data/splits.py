@@ -73,11 +73,13 @@ def make_split(
     calibration: int = CALIBRATION,
     seed: int = 0,
     keep_together: Iterable[Sequence[str]] = (),
+    areas: Mapping[str, float] | None = None,
 ) -> Split:
     """Draw a split. ``val`` and ``test`` are shares of all images, ``calibration`` a number.
 
     Each sequence in ``keep_together`` names images that land on the same side, such as the pairs
-    of ``check.near_duplicates``; groups that share an image are one group.
+    of ``check.near_duplicates``; groups that share an image are one group. With ``areas``, the
+    lesion's share of the frame by id, calibration images are spread evenly over lesion sizes.
     """
     if min(val, test, calibration) < 0 or val + test >= 1:
         raise ConfigError(
@@ -92,7 +94,8 @@ def make_split(
         parts[part] += group
     if not parts["train"]:
         raise ConfigError(f"{dataset.name} has too few images to split: {len(dataset)}")
-    return _split(parts, calibration=calibration, seed=seed, source=f"drawn with seed {seed}")
+    source = f"drawn with seed {seed}"
+    return _split(parts, calibration=calibration, seed=seed, source=source, areas=areas)
 
 
 def save_split(path: Path, split: Split) -> None:
@@ -186,10 +189,17 @@ def _from_manifest(path: Path) -> Split:
 
 
 def _split(
-    parts: Mapping[str, Sequence[str]], *, calibration: int, seed: int, source: str
+    parts: Mapping[str, Sequence[str]],
+    *,
+    calibration: int,
+    seed: int,
+    source: str,
+    areas: Mapping[str, float] | None = None,
 ) -> Split:
     """Sort the parts and draw the calibration images from train."""
     drawn = sorted(parts["train"], key=lambda name: _draw_order(seed, f"calibration {name}"))
+    if areas is not None:
+        drawn = _over_sizes(drawn, areas, calibration)
     return Split(
         train=tuple(sorted(parts["train"])),
         val=tuple(sorted(parts["val"])),
@@ -197,6 +207,15 @@ def _split(
         calibration=tuple(sorted(drawn[:calibration])),
         source=source,
     )
+
+
+def _over_sizes(drawn: Sequence[str], areas: Mapping[str, float], count: int) -> list[str]:
+    """Every n-th of the ids sorted by area; the order of the draw says where to begin."""
+    if count >= len(drawn):
+        return list(drawn)
+    by_area = sorted(drawn, key=lambda name: (areas[name], name))
+    begin = drawn.index(by_area[0]) / len(drawn)
+    return [by_area[int((begin + index) * len(by_area) / count)] for index in range(count)]
 
 
 def _draw_order(seed: int, name: str) -> str:

@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from scunext_edge.data.calibration import SIZES
 from scunext_edge.errors import ConfigError
 from scunext_edge.evaluation.bootstrap import CONFIDENCE, Interval, interval, resampled_means
 from scunext_edge.evaluation.boundary import Boundary
@@ -25,12 +26,6 @@ Judgement = Literal["passed", "failed", "inconclusive"]
 Numbers = npt.NDArray[np.float64]
 
 TIERS = {"99": 0.99, "99.9": 0.999}  # MLPerf Inference's accuracy targets for medical imaging
-# Lesions by share of the frame; the last one has no end.
-SIZES: Mapping[str, tuple[float, float]] = {
-    "small": (0.0, 0.05),
-    "medium": (0.05, 0.20),
-    "large": (0.20, 1.01),
-}
 _DECILE = 0.1
 _NORMAL_95 = 1.6449  # one-sided quantile, for how many images it would take
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from scunext_edge.data.calibration import Screening, manifest
 from scunext_edge.data.datasets import Dataset
 from scunext_edge.data.preprocess import to_network
 from scunext_edge.errors import ConfigError
@@ -18,22 +20,31 @@ def calibration_inputs(dataset: Dataset, size: int) -> Iterator[dict[str, Array]
         yield {"image": to_network(dataset[index].image_hwc, size)[None]}
 
 
-def described(dataset: Dataset, method: str) -> dict[str, Any]:
-    """For the card: which images, provably. Raises ``ConfigError`` if there are none."""
+def described(
+    dataset: Dataset, method: str, screening: Screening | None
+) -> tuple[dict[str, Any], bytes]:
+    """For the card, which images set the ranges; and the manifest that proves it, as a file.
+
+    Raises ``ConfigError`` if there are none.
+    """
     if not len(dataset):
         raise ConfigError(
             f"the calibration set {dataset.name} is empty",
             hint="`scunext-edge data split` draws one from the training images; 64 are enough",
         )
     ids = list(dataset.ids)
-    return {
+    content = manifest(dataset, method=method, screening=screening)
+    facts = {
         "dataset": dataset.name,
         "hash": dataset.hash,
         "count": len(ids),
         "method": method,
         "ids": ids,
         "ids_sha256": ids_hash(ids),
+        "strata": content["strata"],
+        "screening": content["screening"],
     }
+    return facts, (json.dumps(content, indent=1) + "\n").encode()
 
 
 def ids_hash(ids: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from scunext_edge.artifacts import Artifact
+from scunext_edge.data.calibration import Screening
 from scunext_edge.data.datasets import Dataset
 from scunext_edge.errors import ConfigError
 from scunext_edge.export.parity import Images
@@ -33,6 +34,7 @@ class _Order:
 
     size: int | None
     calibration: Dataset | None
+    screening: Screening | None
     images: Images | None
     workshop: Path
     name: str  # of what is asked for; what is made on the way is named after it
@@ -54,6 +56,7 @@ def export(
     out: Path,
     size: int | None = None,
     calibration: Dataset | None = None,
+    screening: Screening | None = None,
     quantizer: str = "qdq",
     images: Images | None = None,
     keep: bool = False,
@@ -63,12 +66,17 @@ def export(
     It starts from a checkpoint, or, without torch, from an FP32 ONNX artifact. With ``keep`` the
     artifacts made on the way stay beside ``out`` and come first in the list. For TensorRT, ``out``
     holds the typed ONNX with its recipe, and ``<out>-engine`` the engine where TensorRT is
-    installed.
+    installed. ``calibration`` and ``screening``: see :mod:`scunext_edge.data.calibration`.
     """
     _check(artifact, to=to, precision=precision, quantizer=quantizer, size=size)
     with _workshop(out, keep) as folder:
         order = _Order(
-            size=size, calibration=calibration, images=images, workshop=folder, name=out.name
+            size=size,
+            calibration=calibration,
+            screening=screening,
+            images=images,
+            workshop=folder,
+            name=out.name,
         )
         if to == "onnx":
             made = _onnx(artifact, order, precision, out)
@@ -99,7 +107,14 @@ def _onnx(
         return [to_fp16(artifact, out, images=order.images)]
     calibration = order.calibrated()  # before the minutes that the other steps may take
     source, before = _source(artifact, order)
-    made = to_int8(source, out, calibration=calibration, for_engine=for_engine, images=order.images)
+    made = to_int8(
+        source,
+        out,
+        calibration=calibration,
+        screening=order.screening,
+        for_engine=for_engine,
+        images=order.images,
+    )
     return [*before, made]
 
 
@@ -109,7 +124,13 @@ def _openvino(
     if precision == "int8" and quantizer == "nncf":
         calibration = order.calibrated()
         source, before = _source(artifact, order)
-        made = to_openvino_nncf(source, out, calibration=calibration, images=order.images)
+        made = to_openvino_nncf(
+            source,
+            out,
+            calibration=calibration,
+            screening=order.screening,
+            images=order.images,
+        )
         return [*before, made]
     source, before = _typed_source(artifact, order, precision)
     typed = cast(Literal["fp32", "fp16", "int8"], precision)

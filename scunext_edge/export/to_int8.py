@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from scunext_edge.artifacts import Artifact
+from scunext_edge.data.calibration import MANIFEST, Screening
 from scunext_edge.data.datasets import Dataset
 from scunext_edge.errors import ConfigError
 from scunext_edge.export import graph, parity
@@ -32,10 +33,13 @@ def to_int8(
     *,
     calibration: Dataset,
     method: Method = "minmax",
+    screening: Screening | None = None,
     for_engine: Literal["any", "tensorrt"] = "any",
     images: Images | None = None,
 ) -> Artifact:
     """Quantize an FP32 ONNX artifact.
+
+    ``screening``: what the calibration images were compared with, for the manifest.
 
     ``for_engine="tensorrt"``: what is not INT8 becomes FP16, for a strongly typed build; that
     file gives wrong results elsewhere, and its card says whom it is for. ``images`` as in
@@ -47,7 +51,8 @@ def to_int8(
             f"there is no calibration method {method!r}",
             hint=f"choose one of: {', '.join(get_args(Method))}",
         )
-    details = {**inherited(onnx_artifact), "calibration": described(calibration, method)}
+    facts, proof = described(calibration, method, screening)
+    details = {**inherited(onnx_artifact), "calibration": facts}
     size = onnx_artifact.spec.size
     original = onnx_artifact.file(".onnx").read_bytes()
     model = quantize(original, calibration, size=size, method=method)
@@ -68,7 +73,7 @@ def to_int8(
         parent=onnx_artifact.id,
         details=details,
     )
-    return write(out, card, {MODEL: model})
+    return write(out, card, {MODEL: model, MANIFEST: proof})
 
 
 def quantize(model: bytes, calibration: Dataset, *, size: int, method: Method) -> bytes:

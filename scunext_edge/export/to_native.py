@@ -12,7 +12,7 @@ from scunext_edge.export import parity
 from scunext_edge.export.forwards import native_forward, onnx_forward
 from scunext_edge.export.imports import optional_imports, silenced
 from scunext_edge.export.parity import Images
-from scunext_edge.export.writing import inherited, require, write
+from scunext_edge.export.writing import inherited, proofs, require, write
 from scunext_edge.kernels.plan import PRECISIONS, Precision
 
 FILE = "model.scx"
@@ -61,4 +61,4 @@ def to_native(
     made = replace(
         card, format="native", precision=precision, parent=onnx_artifact.id, details=details
     )
-    return write(out, made, {FILE: file})
+    return write(out, made, {FILE: file, **proofs(onnx_artifact)})

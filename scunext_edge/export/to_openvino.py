@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from scunext_edge.artifacts import Artifact
 from scunext_edge.benchmarks.environment import machine
+from scunext_edge.data.calibration import MANIFEST, Screening
 from scunext_edge.data.datasets import Dataset
 from scunext_edge.errors import ConfigError
 from scunext_edge.export import graph, parity
@@ -16,7 +18,7 @@ from scunext_edge.export.calibration import calibration_inputs, described
 from scunext_edge.export.forwards import onnx_forward, openvino_forward
 from scunext_edge.export.imports import optional_imports, silenced, translated
 from scunext_edge.export.parity import Images
-from scunext_edge.export.writing import inherited, require, scratch, write
+from scunext_edge.export.writing import inherited, proofs, require, scratch, write
 from scunext_edge.runtime.precision import sums_saturate
 from scunext_edge.spec import Precision
 
@@ -49,6 +51,7 @@ def to_openvino(
         precision=precision,
         images=images,
         extra={},
+        proofs=proofs(onnx_artifact),
         quantizer=onnx_artifact.card.quantizer,
     )
 
@@ -58,11 +61,12 @@ def to_openvino_nncf(
     out: Path,
     *,
     calibration: Dataset,
+    screening: Screening | None = None,
     images: Images | None = None,
 ) -> Artifact:
     """Quantize an FP32 ONNX artifact by NNCF: symmetric, any device; a row of its own."""
     require(onnx_artifact, format="onnx", precision="fp32", wanted_by="NNCF")
-    extra = {"calibration": described(calibration, "nncf")}
+    facts, proof = described(calibration, "nncf", screening)
     with silenced(), optional_imports("quantization by NNCF"):
         import nncf
     model = _read(onnx_artifact)
@@ -82,7 +86,8 @@ def to_openvino_nncf(
         quantized,
         precision="int8",
         images=images,
-        extra=extra,
+        extra={"calibration": facts},
+        proofs={MANIFEST: proof},
         quantizer="nncf",
     )
 
@@ -113,6 +118,7 @@ def _write(
     images: Images | None,
     quantizer: str | None,
     extra: dict[str, Any],
+    proofs: Mapping[str, bytes],
 ) -> Artifact:
     import openvino as ov
 
@@ -144,7 +150,7 @@ def _write(
         parent=parent.id,
         details=details,
     )
-    return write(out, card, files)
+    return write(out, card, {**files, **proofs})
 
 
 def _forget_origin(model: Any) -> None:

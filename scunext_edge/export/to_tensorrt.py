@@ -18,7 +18,7 @@ from scunext_edge.export import parity
 from scunext_edge.export.forwards import onnx_forward, runner_forward
 from scunext_edge.export.imports import optional_imports
 from scunext_edge.export.parity import Images
-from scunext_edge.export.writing import MODEL, inherited, scratch, write
+from scunext_edge.export.writing import MODEL, inherited, proofs, scratch, write
 
 ENGINE = "model.engine"
 RECIPE = "recipe.json"
@@ -36,7 +36,8 @@ def to_tensorrt(onnx_artifact: Artifact, out: Path) -> Artifact:
     )
     text = json.dumps(recipe(card), indent=1) + "\n"
     model = onnx_artifact.file(".onnx").read_bytes()
-    return write(out, card, {MODEL: model, RECIPE: text.encode()})
+    files = {MODEL: model, RECIPE: text.encode(), **proofs(onnx_artifact)}
+    return write(out, card, files)
 
 
 def recipe(card: Card) -> dict[str, Any]:
@@ -107,7 +108,7 @@ def build_engine(onnx_artifact: Artifact, out: Path, *, images: Images | None = 
         ) from error
     figures = _parity(onnx_artifact, card, plan, images)
     details = {**inherited(onnx_artifact), "parity": parity.check(figures, precision).to_json()}
-    return write(out, replace(card, details=details), {ENGINE: plan})
+    return write(out, replace(card, details=details), {ENGINE: plan, **proofs(onnx_artifact)})
 
 
 def build_plan(trt: Any, model: bytes, *, size: int) -> bytes:

@@ -7,6 +7,7 @@ from typing import Any
 
 from scunext_edge import isolate
 from scunext_edge.artifacts import load
+from scunext_edge.data.calibration import open_calibration
 from scunext_edge.data.source import Source
 from scunext_edge.errors import require
 from scunext_edge.export.export import export
@@ -23,7 +24,9 @@ def work(job: dict[str, Any]) -> None:
 
         random_network(job["model"], out, size=job["size"])
         return
-    source = job["calibration"]
+    images, screening = None, None
+    if job["calibration"]:
+        images, screening = open_calibration(Source.from_json(job["calibration"]))
     export(
         load(Path(job["parent"])),
         to=job["to"],
@@ -31,7 +34,8 @@ def work(job: dict[str, Any]) -> None:
         quantizer=job["quantizer"] or "qdq",
         size=job["size"],
         out=out,
-        calibration=Source.from_json(source).open() if source else None,
+        calibration=images,
+        screening=screening,
     )
 
 

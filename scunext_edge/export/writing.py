@@ -10,6 +10,7 @@ from typing import Any
 
 from scunext_edge import artifacts
 from scunext_edge.artifacts import Artifact, Card, new_artifact
+from scunext_edge.data.calibration import MANIFEST
 from scunext_edge.errors import ConfigError
 from scunext_edge.storage import storage_errors
 
@@ -38,6 +39,12 @@ def inherited(parent: Artifact) -> dict[str, Any]:
     details = parent.card.details
     kept = {name: details[name] for name in ("training", "note", "calibration") if name in details}
     return {**kept, "checkpoint": details.get("checkpoint", parent.id)}
+
+
+def proofs(parent: Artifact) -> dict[str, bytes]:
+    """Files that stay with whatever is made from ``parent``: which images set its ranges."""
+    path = parent.directory / MANIFEST
+    return {MANIFEST: path.read_bytes()} if MANIFEST in parent.digests else {}
 
 
 def require(artifact: Artifact, *, format: str, precision: str, wanted_by: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from scunext_edge import isolate
 from scunext_edge.artifacts import CARD, Artifact, load, new_artifact
+from scunext_edge.data.calibration import open_calibration
 from scunext_edge.data.source import Source
 from scunext_edge.errors import ArtifactError, BackendUnavailable, ScunextEdgeError
 from scunext_edge.export.worker import WORKER
@@ -145,7 +146,7 @@ class Forms:
         if parent is not None and card.parent != parent.id:
             return None
         seen = card.details.get("calibration") or {}
-        if quantizer is not None and seen.get("hash") != self.calibration.open().hash:
+        if quantizer is not None and seen.get("hash") != open_calibration(self.calibration)[0].hash:
             return None
         return found
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from scunext_edge.artifacts import Artifact, load, new_artifact
-from scunext_edge.data.datasets import Dataset, open_dataset
-from scunext_edge.data.source import Source
-from scunext_edge.data.splits import find_split, part
+from scunext_edge.data.calibration import Screening, open_calibration
+from scunext_edge.data.datasets import Dataset
+from scunext_edge.data.source import Source, calibration_images
 from scunext_edge.evaluation.evaluate import evaluate
 from scunext_edge.evaluation.gate import judge
 from scunext_edge.evaluation.records import Evaluation
@@ -46,7 +46,8 @@ def ship(checkpoint: Path, *, data: Path, test: Path, out: Path, licence: str) -
     trained = load(checkpoint)
     with tempfile.TemporaryDirectory(prefix="scunext-edge-") as folder:
         fp32 = to_onnx(trained, Path(folder, "fp32"))
-        int8 = to_int8(fp32, Path(folder, "int8"), calibration=_calibration(trained, data))
+        images, screening = _calibration(trained, data)
+        int8 = to_int8(fp32, Path(folder, "int8"), calibration=images, screening=screening)
         forms = {"checkpoint": trained, "onnx-fp32": fp32, "onnx-int8": int8}
         common = {"complexity": _complexity(trained), "licence_of_data": licence}
         made = _write_all(forms, trained, _sources(data, test), out, common)
@@ -90,11 +91,11 @@ def _write_all(
     ]
 
 
-def _calibration(trained: Artifact, data: Path) -> Dataset:
+def _calibration(trained: Artifact, data: Path) -> tuple[Dataset, Screening | None]:
     """The calibration part, without the images that training was kept away from."""
     left_out = set(trained.card.details["training"]["data"]["left_out"])
-    images = part(open_dataset(data), find_split(data), "calibration")
-    return images.subset([name for name in images.ids if name not in left_out])
+    images, screening = open_calibration(calibration_images(data))
+    return images.subset([name for name in images.ids if name not in left_out]), screening
 
 
 def _scored(artifact: Artifact, sources: Mapping[str, Source]) -> Scored:

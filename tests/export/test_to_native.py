@@ -25,7 +25,9 @@ def test_an_onnx_artifact_becomes_one_file(scunext_onnx, scunext_int8, tmp_path,
         source.id,
     )
     assert made.card.quantizer == source.card.quantizer
-    assert list(made.digests) == ["model.scx"]
+    proof = ["calibration.json"] if precision == "int8" else []
+    assert list(made.digests) == [*proof, "model.scx"]
+    assert all(made.digests[name] == source.digests[name] for name in proof)
     assert made.id == again.id
     plan = read_plan(made.file(".scx").read_bytes())
     assert plan.precision == precision

@@ -17,7 +17,7 @@ def bundle(scunext_int8_tensorrt, folder):
 
 
 def test_what_ships_is_the_typed_onnx_and_its_recipe(scunext_int8_tensorrt, bundle):
-    assert sorted(bundle.digests) == ["model.onnx", "recipe.json"]
+    assert sorted(bundle.digests) == ["calibration.json", "model.onnx", "recipe.json"]
     assert bundle.digests["model.onnx"] == scunext_int8_tensorrt.digests["model.onnx"]
     assert (bundle.card.format, bundle.card.precision) == ("onnx", "int8")
     assert bundle.card.parent == scunext_int8_tensorrt.id

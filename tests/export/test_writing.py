@@ -11,8 +11,8 @@ CARD = Card(model="m", format="onnx", precision="fp32", spec=ModelSpec(size=32))
 
 
 def test_an_artifact_is_written_as_a_whole(tmp_path):
-    made = write(tmp_path / "out", CARD, {"a.onnx": b"1", "b.json": b"22"})
-    assert made.size_bytes == 3
+    made = write(tmp_path / "out", CARD, {"a.onnx": b"1", "b.json": b"22", "c.bin": b"33"})
+    assert made.size_bytes == 3  # a JSON file describes a model, and is no part of it
     assert made.card == CARD
 
 

@@ -7,21 +7,24 @@ nothing: the exit code is 1 if one went unnoticed, or if the network without a f
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image as PillowImage
 
-from scunext_edge.artifacts import Artifact, Card, load, new_artifact
+from scunext_edge.artifacts import Artifact, Card, load
+from scunext_edge.data.calibration import MANIFEST, manifest
 from scunext_edge.data.datasets import Dataset, open_dataset
 from scunext_edge.data.images import write_mask
 from scunext_edge.data.synthetic import SyntheticLesions
 from scunext_edge.errors import ScunextEdgeError
 from scunext_edge.export.calibration import ids_hash
+from scunext_edge.export.writing import write
 from scunext_edge.pipeline.verify.checks import Check, check
 from scunext_edge.pipeline.verify.leaks import calibration_leaks
 from scunext_edge.pipeline.verify.same_bytes import same_bytes
@@ -139,11 +142,11 @@ def _altered(
     return _copied(stage, replace(original.card, **card), model.SerializeToString())
 
 
-def _copied(stage: Stage, card: Card, content: bytes) -> Artifact:
+def _copied(
+    stage: Stage, card: Card, content: bytes, more: Mapping[str, bytes] | None = None
+) -> Artifact:
     directory = Path(tempfile.mkdtemp(dir=stage.folder)) / "artifact"
-    with new_artifact(directory, card) as folder:
-        (folder / "model.onnx").write_bytes(content)
-    return load(directory)
+    return write(directory, card, {"model.onnx": content, **(more or {})})
 
 
 def _graph_fault(
@@ -202,22 +205,28 @@ def _saturate(model: ModelProto) -> None:
 
 
 def _calibrated_on_test(stage: Stage) -> list[Check]:
-    artifact = stage.artifact("int8")
-    ids = list(stage.dataset.ids)
-    calibration = {"dataset": "another", "count": len(ids), "ids": ids, "ids_sha256": ids_hash(ids)}
-    return [_leaks_of(stage, artifact, calibration)]
+    """The same pictures under other ids."""
+    return [_leaks_of(stage, [f"train_{number}" for number in range(len(stage.dataset))])]
 
 
 def _stale_manifest(stage: Stage) -> list[Check]:
-    artifact = stage.artifact("int8")
-    calibration = dict(artifact.card.details["calibration"])
-    return [_leaks_of(stage, artifact, {**calibration, "ids": calibration["ids"][1:]})]
+    """The card was written for another list than the manifest beside it."""
+    ids = [f"train_{number}" for number in range(len(stage.dataset))]
+    return [_leaks_of(stage, ids, in_card=[*ids[1:], "train_x"])]
 
 
-def _leaks_of(stage: Stage, artifact: Artifact, calibration: dict[str, Any]) -> Check:
-    card = replace(artifact.card, details={**artifact.card.details, "calibration": calibration})
+def _leaks_of(stage: Stage, ids: list[str], in_card: list[str] | None = None) -> Check:
+    """Of a copy whose manifest holds the scored pictures, called ``ids``."""
+    content = manifest(stage.dataset, method="minmax", screening=None)
+    for image, id in zip(content["images"], ids, strict=True):
+        image["id"] = id
+    named = in_card or ids
+    facts = {"dataset": "train", "count": len(ids), "ids": named, "ids_sha256": ids_hash(named)}
+    original = stage.artifact("int8")
+    card = replace(original.card, details={**original.card.details, "calibration": facts})
+    proof = {MANIFEST: json.dumps(content).encode()}
     return calibration_leaks(
-        _copied(stage, card, artifact.file(".onnx").read_bytes()), stage.dataset
+        _copied(stage, card, original.file(".onnx").read_bytes(), proof), stage.dataset
     )
 
 

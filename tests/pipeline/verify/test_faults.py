@@ -16,6 +16,7 @@ def test_every_fault_is_caught_and_the_network_itself_passes(capsys):
     assert table.count("| caught") == len(faults.FAULTS) + 1
     assert "the channels are read as BGR" in table
     assert "calibrated on 8 scored images" in table
+    assert "the manifest is stale" in table
 
 
 def test_a_check_that_sleeps_is_found_out(capsys, monkeypatch):
