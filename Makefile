@@ -3,6 +3,7 @@ PYTHON ?= python3
 DATA ?=
 OUT ?= runs/$(if $(DATA),$(notdir $(patsubst %/,%,$(DATA))),bench)
 KERNELS ?= docs/results/bench-kernels.json
+ARM64 ?= docs/results/arm64.json
 ARGS ?=
 
 COMMA := ,
@@ -11,7 +12,7 @@ READY := .venv/.ready
 PEERS := .venv/.peers
 NATIVE := $(shell find scunext_edge/kernels/csrc -type f)
 
-.PHONY: bench bench-kernels test check sanitize ports faults wheel clean
+.PHONY: bench bench-kernels test check sanitize ports arm64 faults wheel clean
 
 bench: $(READY)
 	$(BIN)/scunext-edge bench $(if $(DATA),--data $(DATA)) --out $(OUT) $(ARGS)
@@ -34,6 +35,11 @@ sanitize: $(READY)
 
 ports: $(READY)
 	tests/kernels/ports.sh
+
+# Every CPU artifact that ships, on an emulated arm64 processor: downloads 300 MB, into build/.
+arm64: $(READY)
+	tests/arm64/root.sh build/arm64
+	$(BIN)/python tests/arm64/compare.py --python build/arm64/python --out $(ARM64)
 
 # Is each fault that can happen to an export caught? Plants them one by one.
 faults: $(READY)
