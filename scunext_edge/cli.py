@@ -359,6 +359,50 @@ def export(
 
 
 @app.command()
+def quantize(
+    artifact: Annotated[str, typer.Argument(help="A shipped network, or an FP32 ONNX artifact.")],
+    data: DataOption,
+    out: OutOption,
+    max_drop: Annotated[float, typer.Option(help="The most mean Dice that may be lost.")] = 0.005,
+    time_budget: Annotated[str, typer.Option(help="e.g. 90s, 30m, 2h; of all calls.")] = "30m",
+    backend: Annotated[
+        str, typer.Option("--backend", "-b", help="Scores and times; reads ONNX.")
+    ] = "onnxruntime",
+    part: Annotated[str, typer.Option(help="Which part of --data bounds the loss.")] = "val",
+    method: Annotated[str, typer.Option(help="minmax, percentile or entropy.")] = "minmax",
+    images: Annotated[int, typer.Option(min=1, help="That layers are ranked on.")] = 150,
+    threads: ThreadsOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """As much INT8 as a bound on the loss of Dice allows. Exit code 1: not reached."""
+    from dataclasses import asdict
+
+    from scunext_edge.pipeline.quantize.page import to_markdown
+    from scunext_edge.pipeline.quantize.quantize import quantize as quantized
+    from scunext_edge.pipeline.quantize.settings import Settings, seconds
+    from scunext_edge.progress import progress_bar
+    from scunext_edge.weights.shipped import deployed
+
+    settings = Settings(
+        parent=deployed(artifact, backend="onnxruntime", precision="fp32"),
+        data=data,
+        out=out,
+        max_drop=max_drop,
+        budget_s=seconds(time_budget),
+        backend=backend,
+        threads=threads,
+        part=part,
+        method=method,
+        images=images,
+        command=("scunext-edge", *sys.argv[1:]),
+    )
+    with progress_bar() as advance:
+        found = quantized(settings, advance=advance)
+    print(json.dumps(asdict(found.search)) if as_json else to_markdown(found.search), end="")
+    raise typer.Exit(found.exit_code)
+
+
+@app.command()
 def profile(
     model: Annotated[str, typer.Argument(help="A network; give a wrong name to see them all.")],
     size: Annotated[int, typer.Option(help="Side of the input, in pixels.")] = 256,

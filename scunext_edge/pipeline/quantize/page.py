@@ -1,0 +1,66 @@
+"""A search for mixed precision as Markdown."""
+
+from __future__ import annotations
+
+from scunext_edge.pipeline.quantize.record import Search
+from scunext_edge.report.markdown import table
+from scunext_edge.report.numbers import count, drop, milliseconds, score
+
+
+def to_markdown(search: Search) -> str:
+    """The outcome, every rung, and what each layer costs alone."""
+    about = search.about
+    lines = [
+        f"# {headline(search)}",
+        "",
+        f"On {about['backend']} with {about['threads']} threads; bounded on {about['images']} "
+        f"images of {about['data']} ({about['part']}), calibrated by {about['method']}.",
+        "",
+        *table(
+            (
+                "rung",
+                "layers in float",
+                "Dice",
+                "drop",
+                "upper bound",
+                "median, ms",
+                "within the bound",
+            ),
+            [
+                (
+                    step.name,
+                    count(len(step.float_layers)),
+                    score(step.dice),
+                    drop(step.drop),
+                    drop(step.upper),
+                    milliseconds(step.latency_ms),
+                    "yes" if search.keeps(step) else "no",
+                )
+                for step in search.steps
+            ],
+        ),
+    ]
+    if search.costs:
+        ranked = sorted(search.costs.items(), key=lambda it: -it[1])
+        lines += [
+            "",
+            "## What each layer costs",
+            "",
+            f"Dice lost when it alone is quantized, on {about['ranked_on']} images, at the size of "
+            "the network.",
+            "",
+            *table(("layer", "Dice"), [(name, f"{cost:+.5f}") for name, cost in ranked]),
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def headline(search: Search) -> str:
+    """One sentence."""
+    bound = f"a loss of at most {search.max_drop:g} of Dice"
+    best = search.step(search.best) if search.best else None
+    if best is None:
+        return f"{search.about['model']}: {bound} was not looked for to the end"
+    kept = f", {len(best.float_layers)} layers in float" if best.float_layers else ""
+    if search.outcome == "reached":
+        return f"{search.about['model']}: {bound} is kept by {best.name}{kept}"
+    return f"{search.about['model']}: {bound} was {search.outcome}; nearest is {best.name}{kept}"

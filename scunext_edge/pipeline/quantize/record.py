@@ -1,0 +1,77 @@
+"""What a search for mixed precision has found so far: written after every step, read on resume."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scunext_edge.errors import ArtifactError
+from scunext_edge.storage import read_record, write_json
+
+# 1: first form
+SCHEMA = 1
+KIND = "quantization"
+FILE = "quantize.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One rung of the ladder, measured. ``float_layers``: what was kept out of INT8."""
+
+    name: str  # int8, mixed-3, fp16
+    float_layers: tuple[str, ...]
+    dice: float
+    drop: float  # of mean Dice on the bounding images, against the parent
+    upper: float
+    latency_ms: float  # median; raw values are in records/
+    artifact: str  # folder below `out`
+
+
+@dataclass(slots=True, kw_only=True)
+class Search:
+    """``about``: what all of it depends on; another one is another search."""
+
+    about: dict[str, Any]
+    max_drop: float  # another bound asks the same rungs
+    costs: dict[str, float] = field(default_factory=dict)  # layer -> Dice lost when alone in INT8
+    steps: list[Step] = field(default_factory=list)
+    spent_s: float = 0.0
+    outcome: str | None = None  # reached, not reached, out of time; null: under way
+    best: str | None = None  # name of a step
+    no_fp16: str | None = None  # why the last rung could not be measured
+
+    @property
+    def passed(self) -> list[Step]:
+        """The rungs that keep the bound."""
+        return [it for it in self.steps if self.keeps(it)]
+
+    def keeps(self, step: Step) -> bool:
+        """Whether the loss is shown to be within the bound."""
+        return step.upper <= self.max_drop
+
+    def step(self, name: str) -> Step | None:
+        """A rung that was measured already."""
+        return next((it for it in self.steps if it.name == name), None)
+
+    def save(self, folder: Path) -> None:
+        """Write ``quantize.json``."""
+        write_json(folder / FILE, {"schema": SCHEMA, "kind": KIND, **asdict(self)})
+
+
+def resumed(folder: Path, about: dict[str, Any], max_drop: float) -> Search:
+    """The search that stands in ``folder``, if it is about the same; else a new one."""
+    try:
+        stored = read_record(folder / FILE, kind=KIND, schema=SCHEMA)
+    except ArtifactError:
+        return Search(about=about, max_drop=max_drop)
+    if stored["about"] != about:
+        return Search(about=about, max_drop=max_drop)
+    steps = [Step(**{**it, "float_layers": tuple(it["float_layers"])}) for it in stored["steps"]]
+    return Search(
+        about=about,
+        max_drop=max_drop,
+        costs=stored["costs"],
+        steps=steps,
+        spent_s=stored["spent_s"],
+    )

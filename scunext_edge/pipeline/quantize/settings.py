@@ -1,0 +1,56 @@
+"""What ``quantize`` is asked to do."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from scunext_edge.artifacts import Artifact
+from scunext_edge.errors import ConfigError
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """``parent``: an FP32 ONNX artifact. ``part``: what Dice is bounded on; never test."""
+
+    parent: Artifact
+    data: Path
+    out: Path
+    max_drop: float = 0.005
+    budget_s: float = 1800.0
+    backend: str = "onnxruntime"
+    device: str = "cpu"
+    threads: int = 1
+    part: str = "val"
+    method: str = "minmax"
+    images: int = 150  # that layers are ranked on; the bound is shown on all of the part
+    command: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.part in {"test", "all"}:
+            raise ConfigError(
+                f"layers cannot be chosen on the part {self.part!r}: its images are scored later",
+                hint="use val",
+            )
+        if not -1 < self.max_drop < 1:
+            raise ConfigError(f"a bound of {self.max_drop} on the loss of Dice", hint="e.g. 0.005")
+        if self.images < 1:
+            raise ConfigError(f"{self.images} images to rank on", hint="use 1 or more")
+        card = self.parent.card
+        if (card.format, card.precision) != ("onnx", "fp32"):
+            raise ConfigError(
+                f"quantize starts from onnx fp32, and {self.parent.directory} is "
+                f"{card.format} {card.precision}",
+                hint="scunext-edge export CHECKPOINT --to onnx -p fp32",
+            )
+
+
+def seconds(text: str) -> float:
+    """``90s``, ``30m``, ``1.5h``."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
+    if not found or not float(found[1]):
+        raise ConfigError(f"{text!r} is no time budget", hint="e.g. 90s, 30m or 2h")
+    return float(found[1]) * _UNITS[found[2]]

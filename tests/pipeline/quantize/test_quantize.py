@@ -1,0 +1,180 @@
+"""The ladder finds the fewest layers that have to stay in float, and goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+from PIL import Image as PillowImage
+
+from scunext_edge.artifacts import load
+from scunext_edge.data.datasets import open_dataset
+from scunext_edge.data.images import write_mask
+from scunext_edge.data.splits import make_split, save_split
+from scunext_edge.data.synthetic import SyntheticLesions
+from scunext_edge.errors import ConfigError
+from scunext_edge.evaluation.records import Evaluation
+from scunext_edge.export.mixed import quantized_layers
+from scunext_edge.metrics import Scores
+from scunext_edge.pipeline.quantize import quantize as module
+from scunext_edge.pipeline.quantize.quantize import quantize
+from scunext_edge.pipeline.quantize.settings import Settings, seconds
+from scunext_edge.weights.shipped import shipped
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+PARENT = shipped("unext", "onnx-fp32")
+LAYERS = quantized_layers(shipped("unext", "onnx-int8").file(".onnx").read_bytes())
+# What each layer costs in INT8: three cost much, the rest next to nothing.
+COSTS = dict.fromkeys(LAYERS, 1e-5) | {LAYERS[4]: 0.02, LAYERS[9]: 0.01, LAYERS[2]: 0.005}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder, lesions = tmp_path_factory.mktemp("lesions"), SyntheticLesions(20, seed=6)
+    (folder / "images").mkdir()
+    for sample in map(lesions.__getitem__, range(len(lesions))):
+        PillowImage.fromarray(sample.image_hwc).save(folder / "images" / f"{sample.id}.png")
+        write_mask(folder / "masks" / f"{sample.id}.png", sample.mask_hw)
+    save_split(folder / "split.json", make_split(open_dataset(folder), val=0.3, calibration=2))
+    return folder
+
+
+def lost(artifact):
+    """What an artifact's layers cost, those in INT8 summed up."""
+    if artifact.card.precision != "int8":
+        return {"fp32": 0.0, "fp16": 0.0001}[artifact.card.precision]
+    floats = set(artifact.card.details.get("float_layers", ()))
+    return sum(cost for name, cost in COSTS.items() if name not in floats)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What was ranked and scored; both are made up from COSTS."""
+    seen = SimpleNamespace(ranked=[], scored=[])
+
+    def ranks(worker, job, **options):
+        artifacts = [load(module.Path(path)) for path in job["artifacts"]]
+        seen.ranked += [it.card.precision for it in artifacts]
+        return [0.9 - lost(it) for it in artifacts]
+
+    def scores(artifact, backend, source, **options):
+        seen.scored.append(options["record"].stem.split(".")[0])
+        dice = 0.9 - lost(artifact)
+        alike = Scores(
+            **dict.fromkeys(("dice", "iou", "precision", "recall"), dice),
+            **dict.fromkeys(("truth_area", "predicted_area", "common_area"), 1),
+        )
+        scored = dict.fromkeys(options["dataset"].ids, alike)
+        return Evaluation(subject={}, dataset={}, scores=scored)
+
+    def times(cases, suite, *, folder):
+        values = [SimpleNamespace(values_ns=(1_000_000, 3_000_000, 2_000_000))]
+        for case in cases:
+            yield case, SimpleNamespace(runs=values, failure=None)
+
+    monkeypatch.setattr(module.isolate, "call", ranks)
+    monkeypatch.setattr(module, "evaluate", scores)
+    monkeypatch.setattr(module, "run_cases", times)
+    return seen
+
+
+@pytest.fixture
+def settings(data, tmp_path):
+    def make(**changes):
+        return Settings(**{"parent": PARENT, "data": data, "out": tmp_path / "out", **changes})
+
+    return make
+
+
+def rungs(found):
+    return [step.name for step in found.search.steps]
+
+
+def test_where_int8_keeps_the_bound_nothing_is_ranked(settings, asked):
+    found = quantize(settings(max_drop=0.1))
+    assert (found.search.outcome, found.search.best, found.exit_code) == ("reached", "int8", 0)
+    assert rungs(found) == ["int8"]
+    assert asked.ranked == []
+    assert found.search.steps[0].latency_ms == 2.0
+
+
+def test_the_costliest_layers_go_back_to_float_and_no_more_than_needed(settings, asked):
+    found = quantize(settings(max_drop=0.002))
+    assert rungs(found) == ["int8", "mixed-1", "mixed-2", "mixed-4", "mixed-3"]
+    assert (found.search.best, found.search.outcome) == ("mixed-3", "reached")
+    assert found.artifact.card.details["float_layers"] == [LAYERS[4], LAYERS[9], LAYERS[2]]
+    assert set(quantized_layers(found.artifact.file(".onnx").read_bytes())) == (
+        set(LAYERS) - {LAYERS[4], LAYERS[9], LAYERS[2]}
+    )
+    assert found.search.costs == pytest.approx(COSTS)
+
+
+def test_a_bound_that_nothing_keeps_ends_at_fp16_with_the_nearest(settings, asked, tmp_path):
+    found = quantize(settings(max_drop=-0.5))
+    assert rungs(found)[-1] == "fp16"
+    assert (found.search.outcome, found.exit_code) == ("not reached", 1)
+    assert found.search.best == "mixed-16"  # made up: FP16 loses a little more
+    page = (tmp_path / "out" / "quantize.md").read_text()
+    assert "was not reached; nearest is mixed-16, 16 layers in float" in page
+
+
+def test_a_second_call_asks_nothing_again_and_another_bound_takes_the_same_rungs(settings, asked):
+    first = quantize(settings(max_drop=0.002))
+    ranked, scored = len(asked.ranked), len(asked.scored)
+    again = quantize(settings(max_drop=0.002))
+    assert len(asked.scored) == scored
+    assert rungs(again) == rungs(first)
+    looser = quantize(settings(max_drop=0.006))
+    assert looser.search.best == "mixed-2"
+    assert len(asked.scored) == scored
+    # the parent alone, which the ranking is relative to
+    assert len(asked.ranked) <= ranked + 2
+
+
+def test_a_budget_that_ends_is_an_outcome_and_the_next_call_goes_on(settings, asked, tmp_path):
+    times = iter(range(0, 10**6, 40))
+    found = quantize(settings(max_drop=0.002, budget_s=100), clock=lambda: float(next(times)))
+    assert (found.search.outcome, found.exit_code) == ("out of time", 1)
+    assert found.search.best is not None
+    stored = json.loads((tmp_path / "out" / "quantize.json").read_text())
+    assert stored["outcome"] == "out of time"
+    done = rungs(found)
+    more = quantize(settings(max_drop=0.002, budget_s=10**9))
+    assert (more.search.outcome, more.search.best) == ("reached", "mixed-3")
+    assert rungs(more)[: len(done)] == done
+    assert more.search.spent_s > found.search.spent_s - 1
+
+
+def test_another_parent_is_another_search(settings, asked):
+    quantize(settings(max_drop=0.1))
+    other = quantize(settings(max_drop=0.1, images=3))
+    assert other.search.about["ranked_on"] == 3
+    assert asked.scored.count("int8") == 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"part": "test"}, "its images are scored later"),
+        ({"max_drop": 2.0}, "a bound of 2.0"),
+        ({"images": 0}, "0 images to rank on"),
+        ({"parent": shipped("unext", "onnx-int8")}, "starts from onnx fp32"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(settings, wrong, words):
+    with pytest.raises(ConfigError, match=words):
+        settings(**wrong)
+
+
+@pytest.mark.parametrize(("text", "value"), [("90s", 90), ("30m", 1800), ("1.5h", 5400)])
+def test_a_time_budget_has_a_unit(text, value):
+    assert seconds(text) == value
+
+
+@pytest.mark.parametrize("text", ["30", "m", "0m", "-5m", "1d", ""])
+def test_other_budgets_are_refused(text):
+    with pytest.raises(ConfigError, match="no time budget"):
+        seconds(text)
