@@ -14,8 +14,14 @@ from scunext_edge.pipeline.quantize.quantize import Outcome
 from scunext_edge.pipeline.quantize.record import Search, Step
 
 ABOUT = {
-    **{"model": "unext", "backend": "onnxruntime", "threads": 1, "images": 7, "data": "some"},
-    **{"part": "val", "method": "minmax", "ranked_on": 5},
+    "model": "unext",
+    "backend": "onnxruntime",
+    "threads": 1,
+    "images": 7,
+    "data": "some",
+    "part": "val",
+    "method": "minmax",
+    "ranked_on": 5,
 }
 STEP = Step(
     name="mixed-1",
