@@ -124,15 +124,15 @@ class _Walk:
         failed, count = 0, 1
         while count < len(ranked) and not self._rung(ranked[:count]):
             failed, count = count, 2 * count
-        if count >= len(ranked):
-            self._half()
-            return
+        count = min(count, len(ranked))  # all of them in float are the parent
         while count - failed > 1:  # the fewest layers in float for which the bound holds
             middle = (failed + count) // 2
             if self._rung(ranked[:middle]):
                 count = middle
             else:
                 failed = middle
+        if not self.search.passed:
+            self._half()
 
     def _int8(self) -> Artifact:
         """The one Q/DQ file, with its manifest."""

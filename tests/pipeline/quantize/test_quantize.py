@@ -114,11 +114,19 @@ def test_the_costliest_layers_go_back_to_float_and_no_more_than_needed(settings,
 
 def test_a_bound_that_nothing_keeps_ends_at_fp16_with_the_nearest(settings, asked, tmp_path):
     found = quantize(settings(max_drop=-0.5))
-    assert rungs(found)[-1] == "fp16"
+    assert rungs(found)[-2:] == [f"mixed-{len(LAYERS) - 1}", "fp16"]
     assert (found.search.outcome, found.exit_code) == ("not reached", 1)
-    assert found.search.best == "mixed-16"  # made up: FP16 loses a little more
+    nearest = f"mixed-{len(LAYERS) - 1}"  # made up: FP16 loses a little more
+    assert found.search.best == nearest
     page = (tmp_path / "out" / "quantize.md").read_text()
-    assert "was not reached; nearest is mixed-16, 16 layers in float" in page
+    assert f"was not reached; nearest is {nearest}" in page
+
+
+def test_a_bound_that_only_a_few_layers_can_keep_is_still_found(settings, asked):
+    """Doubling steps over the last layers; the bisection goes back to them."""
+    cheap = (len(LAYERS) - 18) * 1e-5
+    found = quantize(settings(max_drop=cheap + 1e-7))
+    assert found.search.best == "mixed-18"
 
 
 def test_a_second_call_asks_nothing_again_and_another_bound_takes_the_same_rungs(settings, asked):
