@@ -44,6 +44,43 @@ def keep_float(original: bytes, quantized: bytes, names: Collection[str]) -> byt
     return graph.to_bytes(model)
 
 
+def without_quantization(quantized: bytes) -> bytes:
+    """The same network in float: activations as they come, weights as INT8 has rounded them.
+
+    For a device that builds no INT8. The float type is that of the scales.
+    """
+    with optional_imports("mixed precision"):
+        import onnx
+        from onnx import numpy_helper
+    model = onnx.load_from_string(quantized)
+    makers = graph.producers(model.graph)
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    instead: dict[str, str] = {}
+    for node in model.graph.node:
+        if node.op_type != "DequantizeLinear":
+            continue
+        (output,) = node.output
+        source = makers.get(node.input[0])
+        if source is not None:  # an activation: what was quantized
+            instead[output] = source.input[0]
+            continue
+        weights, scale = (numpy_helper.to_array(constants[name]) for name in node.input[:2])
+        axis = next((it.i for it in node.attribute if it.name == "axis"), 1)
+        shape = [-1 if at == axis % weights.ndim else 1 for at in range(weights.ndim)]
+        values = weights.astype(scale.dtype) * (scale.reshape(shape) if scale.size > 1 else scale)
+        model.graph.initializer.append(numpy_helper.from_array(values, output))
+    kept = [
+        it for it in model.graph.node if it.op_type not in {"QuantizeLinear", "DequantizeLinear"}
+    ]
+    for node in kept:
+        node.input[:] = [instead.get(name, name) for name in node.input]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    _prune(model)
+    onnx.checker.check_model(model, full_check=True)
+    return graph.to_bytes(model)
+
+
 def _layers(model: ModelProto) -> list[str]:
     makers = graph.producers(model.graph)
     return [

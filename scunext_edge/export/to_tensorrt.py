@@ -8,24 +8,31 @@ TensorRT 10.3 to 11 have in common; the FP16 and INT8 builder flags and calibrat
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from scunext_edge.artifacts import Artifact, Card
-from scunext_edge.errors import BackendUnavailable, ConfigError, EngineError, ExportError
-from scunext_edge.export import parity
+from scunext_edge.errors import ConfigError, EngineError, ExportError
+from scunext_edge.export import graph, parity
 from scunext_edge.export.forwards import onnx_forward, runner_forward
 from scunext_edge.export.imports import optional_imports
+from scunext_edge.export.mixed import without_quantization
 from scunext_edge.export.parity import Images
+from scunext_edge.export.trt_builder import (
+    FLAGS,
+    LEVEL,
+    MAX_BATCH,
+    WORKSPACE_MIB,
+    build_plan,
+    timing_cache,
+)
 from scunext_edge.export.writing import MODEL, inherited, proofs, scratch, write
+from scunext_edge.spec import Precision
 
 ENGINE = "model.engine"
 RECIPE = "recipe.json"
-
-_LEVEL = 5  # of 0 to 5: the longest search for the fastest kernels
-_WORKSPACE_MIB = 1024
-_MAX_BATCH = 8
 
 
 def to_tensorrt(onnx_artifact: Artifact, out: Path) -> Artifact:
@@ -51,9 +58,9 @@ def recipe(card: Card) -> dict[str, Any]:
         *("trtexec", f"--onnx={MODEL}", f"--saveEngine={ENGINE}", "--skipInference", "--noTF32"),
         f"--minShapes=image:1x{sides}",
         f"--optShapes=image:1x{sides}",
-        f"--maxShapes=image:{_MAX_BATCH}x{sides}",
-        f"--builderOptimizationLevel={_LEVEL}",
-        f"--memPoolSize=workspace:{_WORKSPACE_MIB}",
+        f"--maxShapes=image:{MAX_BATCH}x{sides}",
+        f"--builderOptimizationLevel={LEVEL}",
+        f"--memPoolSize=workspace:{WORKSPACE_MIB}",
         "--profilingVerbosity=detailed",
     ]
     load = ["trtexec", f"--loadEngine={ENGINE}", f"--shapes=image:1x{sides}", "--duration=10"]
@@ -62,9 +69,9 @@ def recipe(card: Card) -> dict[str, Any]:
         "precision": card.precision,
         "network": "strongly typed",
         "tf32": False,
-        "builder_optimization_level": _LEVEL,
-        "workspace_mib": _WORKSPACE_MIB,
-        "batch": {"min": 1, "opt": 1, "max": _MAX_BATCH},
+        "builder_optimization_level": LEVEL,
+        "workspace_mib": WORKSPACE_MIB,
+        "batch": {"min": 1, "opt": 1, "max": MAX_BATCH},
         "command": "scunext-edge export ARTIFACT --to tensorrt, on the device itself",
         "trtexec": {
             "10": {
@@ -84,79 +91,59 @@ def recipe(card: Card) -> dict[str, Any]:
 def build_engine(onnx_artifact: Artifact, out: Path, *, images: Images | None = None) -> Artifact:
     """Build for the GPU of this machine, with the TensorRT that is installed here.
 
-    Minutes. A failed build is an ``ExportError`` with TensorRT's own messages; nothing is tried
-    in its place.
+    Minutes, less with the timing cache of an earlier build of the same file. An INT8 file that
+    does not build here (known of Orin) becomes an FP16 engine, and its card says so and why. Any
+    other failed build is an ``ExportError`` with TensorRT's own messages.
     """
     _require_typed(onnx_artifact)
     with optional_imports("building a TensorRT engine"):
         import tensorrt as trt
-    built_for = {**_gpu(), "tensorrt": str(trt.__version__)}
+    built_for, driver = _gpu()
+    built_for["tensorrt"] = str(trt.__version__)
+    model = onnx_artifact.file(".onnx").read_bytes()
+    made = _built(trt, onnx_artifact.card, model, built_for)
     card = replace(
         onnx_artifact.card,
         format="tensorrt",
+        precision=made.precision,
+        quantizer=onnx_artifact.card.quantizer if made.precision == "int8" else None,
         parent=onnx_artifact.id,
         built_for=built_for,
     )
-    size, precision = card.spec.size, card.precision
-    model = onnx_artifact.file(".onnx").read_bytes()
+    figures = _parity(onnx_artifact, made.model, card, made.plan, images)
+    details = {
+        **inherited(onnx_artifact),
+        "parity": parity.check(figures, made.precision).to_json(),
+        "build": {**FLAGS, "driver": driver},
+    }
+    if made.fell_back is not None:
+        details["fell_back"] = {"from": onnx_artifact.card.precision, "reason": made.fell_back}
+    return write(out, replace(card, details=details), {ENGINE: made.plan, **proofs(onnx_artifact)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Built:
+    plan: bytes
+    model: bytes  # what it was built from
+    precision: Precision
+    fell_back: str | None = None  # why not in the precision that was asked for
+
+
+def _built(trt: Any, card: Card, model: bytes, built_for: Mapping[str, str]) -> _Built:
+    size, where = card.spec.size, ", ".join(built_for.values())
     try:
-        plan = build_plan(trt, model, size=size)
+        plan = build_plan(trt, model, size=size, cache=timing_cache(built_for, model))
+        return _Built(plan=plan, model=model, precision=card.precision)
     except ExportError as error:
-        raise ExportError(
-            f"TensorRT builds no {precision} engine for {', '.join(built_for.values())}: {error}",
-            hint="use fp16 there" if precision == "int8" else None,
-        ) from error
-    figures = _parity(onnx_artifact, card, plan, images)
-    details = {**inherited(onnx_artifact), "parity": parity.check(figures, precision).to_json()}
-    return write(out, replace(card, details=details), {ENGINE: plan, **proofs(onnx_artifact)})
-
-
-def build_plan(trt: Any, model: bytes, *, size: int) -> bytes:
-    """Parse and build with the module ``trt`` (tensorrt, or tensorrt_rtx, which needs no GPU)."""
-    log = _logger(trt)
+        reason = f"TensorRT builds no {card.precision} engine for {where}: {error}"
+        if card.precision != "int8":
+            raise ExportError(reason) from error
+    half = without_quantization(model)
     try:
-        builder = trt.Builder(log)
-    except TypeError as error:  # its way of saying that CUDA does not start
-        reason = "; ".join(log.problems) or str(error)
-        raise BackendUnavailable(f"TensorRT does not start here: {reason}") from error
-    # The flag's bit differs between the majors
-    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-    parser = trt.OnnxParser(network, log)
-    if not parser.parse(model):
-        found = [parser.get_error(index).desc() for index in range(parser.num_errors)]
-        raise ExportError(f"the parser refuses the model: {'; '.join(found)}")
-    plan = builder.build_serialized_network(network, _config(trt, builder, size))
-    if plan is None:
-        raise ExportError("; ".join(log.problems) or "the build failed and gave no reason")
-    return bytes(plan)
-
-
-def _config(trt: Any, builder: Any, size: int) -> Any:
-    config = builder.create_builder_config()
-    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, _WORKSPACE_MIB << 20)
-    config.builder_optimization_level = _LEVEL
-    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
-    config.clear_flag(trt.BuilderFlag.TF32)  # set by default: FP32 would not be FP32
-    profile = builder.create_optimization_profile()
-    one, many = (1, size, size, 3), (_MAX_BATCH, size, size, 3)
-    profile.set_shape("image", one, one, many)
-    config.add_optimization_profile(profile)
-    return config
-
-
-def _logger(trt: Any) -> Any:
-    class Log(trt.ILogger):  # type: ignore[misc]  # the class is untyped
-        """Keeps errors for our own messages and drops the rest."""
-
-        def __init__(self) -> None:
-            trt.ILogger.__init__(self)
-            self.problems: list[str] = []
-
-        def log(self, severity: Any, message: str) -> None:
-            if severity in (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR):
-                self.problems.append(message.strip())
-
-    return Log()
+        plan = build_plan(trt, half, size=size, cache=timing_cache(built_for, half))
+    except ExportError as error:
+        raise ExportError(f"{reason}; and none in fp16: {error}") from error
+    return _Built(plan=plan, model=half, precision="fp16", fell_back=reason)
 
 
 def _require_typed(artifact: Artifact) -> None:
@@ -171,11 +158,16 @@ def _require_typed(artifact: Artifact) -> None:
             f"{artifact.directory} leaves all but the int8 layers in fp32",
             hint="scunext-edge export CHECKPOINT --to tensorrt -p int8",
         )
+    if card.precision == "int8":  # a file from elsewhere is refused here, before any engine sees it
+        with optional_imports("building a TensorRT engine"):
+            import onnx
+        graph.check_quantized(onnx.load(artifact.file(".onnx")))
 
 
-def _parity(parent: Artifact, card: Card, plan: bytes, images: Images | None) -> parity.Parity:
-    """Of the engine against its ONNX, run as its users run it."""
-    model = parent.file(".onnx").read_bytes()
+def _parity(
+    parent: Artifact, model: bytes, card: Card, plan: bytes, images: Images | None
+) -> parity.Parity:
+    """Of the engine against the ONNX that it was built from, run as its users run it."""
     with scratch() as folder:
         candidate = write(folder / "engine", card, {ENGINE: plan})
         try:
@@ -190,12 +182,12 @@ def _parity(parent: Artifact, card: Card, plan: bytes, images: Images | None) ->
             raise ExportError(f"the engine was built, but does not run: {error}") from error
 
 
-def _gpu() -> dict[str, str]:
-    """What the runtime compares before it loads an engine: name and compute capability."""
+def _gpu() -> tuple[dict[str, str], str]:
+    """What the runtime compares before it loads an engine: name and compute capability; driver."""
     with optional_imports("building a TensorRT engine"):
         from scunext_edge.runtime.backends.cuda_memory import Gpu
     gpu = Gpu()
     try:
-        return gpu.describe()
+        return gpu.describe(), gpu.driver()
     finally:
         gpu.close()

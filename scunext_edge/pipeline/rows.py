@@ -63,6 +63,9 @@ def _doubts(row: Row, entry: Entry) -> list[str]:
     found = list(stats.doubts(entry.record)) if entry.record is not None else []
     if row.precision_ran is not None and row.precision_ran != row.precision:
         found.append(f"{row.precision} was asked for, the engine ran {row.precision_ran}")
+    if entry.artifact is not None and (fell := entry.artifact.card.details.get("fell_back")):
+        now = entry.artifact.card.precision
+        found.append(f"{fell['from']} did not build here, this is {now}: {fell['reason']}")
     if entry.record is not None and _saturates(row, entry.record):
         found.append(
             "without VNNI this engine sums INT8 products in 16 bits, which overflow: read its Dice"

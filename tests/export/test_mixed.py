@@ -10,7 +10,7 @@ from scunext_edge.data.synthetic import SyntheticLesions
 from scunext_edge.errors import ConfigError
 from scunext_edge.export import graph
 from scunext_edge.export.forwards import onnx_forward
-from scunext_edge.export.mixed import keep_float, quantized_layers
+from scunext_edge.export.mixed import keep_float, quantized_layers, without_quantization
 from scunext_edge.weights.shipped import shipped
 
 onnx = pytest.importorskip("onnx")
@@ -58,6 +58,15 @@ def test_one_layer_in_float_takes_its_pairs_and_constants_with_it():
 
 def test_a_mixed_file_keeps_the_rules_that_every_engine_needs():
     graph.check_quantized(onnx.load_from_string(keep_float(FP32, INT8, LAYERS[::2])))
+
+
+def test_without_quantization_it_is_a_float_network_with_rounded_weights(images):
+    content = without_quantization(INT8)
+    assert not {"QuantizeLinear", "DequantizeLinear"} & set(operators(content))
+    assert sorted(operators(content)) == sorted(operators(FP32))
+    floats, rounded = onnx_forward(FP32)(images), onnx_forward(content)(images)
+    assert abs(floats - rounded).max() > 0
+    assert ((floats > 0) != (rounded > 0)).mean() < 0.01
 
 
 def test_a_layer_that_is_not_there_is_named():

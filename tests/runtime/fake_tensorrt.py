@@ -35,6 +35,7 @@ class Device:
         runtime.cudaMemcpyKind = kinds
         runtime.cudaGetDeviceCount = lambda: (Error.cudaSuccess, self.count)
         runtime.cudaGetDeviceProperties = lambda index: (Error.cudaSuccess, self.facts)
+        runtime.cudaDriverGetVersion = lambda: (Error.cudaSuccess, 12060)
         runtime.cudaStreamCreate = self._new_stream
         runtime.cudaStreamDestroy = lambda stream: self._removed(self.streams, stream)
         runtime.cudaStreamSynchronize = self._synchronize

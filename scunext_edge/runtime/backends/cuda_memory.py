@@ -24,6 +24,11 @@ class Gpu:
         name = facts.name.decode() if isinstance(facts.name, bytes) else str(facts.name)
         return {"gpu": name, "compute_capability": f"{facts.major}.{facts.minor}"}
 
+    def driver(self) -> str:
+        """The newest CUDA that the driver runs, e.g. "12.6"."""
+        (version,) = _done(cudart.cudaDriverGetVersion())
+        return f"{version // 1000}.{version % 1000 // 10}"
+
     def allocate(self, size_bytes: int) -> int:
         """The address of new device memory."""
         (address,) = _done(cudart.cudaMalloc(size_bytes))
