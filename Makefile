@@ -12,7 +12,7 @@ READY := .venv/.ready
 PEERS := .venv/.peers
 NATIVE := $(shell find scunext_edge/kernels/csrc -type f)
 
-.PHONY: bench bench-kernels test check sanitize ports arm64 faults wheel clean
+.PHONY: bench bench-kernels test check sanitize ports arm64 faults trt-check wheel clean
 
 bench: $(READY)
 	$(BIN)/scunext-edge bench $(if $(DATA),--data $(DATA)) --out $(OUT) $(ARGS)
@@ -57,6 +57,10 @@ $(READY): pyproject.toml constraints.txt $(NATIVE)
 $(PEERS): $(READY)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt MNN
 	touch $@
+
+# TensorRT's parser and builder without a GPU, for tests that are skipped otherwise. x86-64 Linux; 240 MB.
+trt-check: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt tensorrt-rtx-cu13
 
 clean:
 	rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache

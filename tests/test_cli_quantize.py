@@ -31,6 +31,7 @@ STEP = Step(
     upper=0.002,
     latency_ms=1.5,
     artifact="artifacts/mixed-1",
+    artifact_id="0123",
 )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
@@ -27,7 +28,6 @@ Numbers = npt.NDArray[np.float64]
 
 TIERS = {"99": 0.99, "99.9": 0.999}  # MLPerf Inference's accuracy targets for medical imaging
 _DECILE = 0.1
-_NORMAL_95 = 1.6449  # one-sided quantile, for how many images it would take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,12 +123,6 @@ class Acceptance:
     outline: Outline | None
     groups: tuple[Group, ...]
 
-    def judgement(self, criteria: Criteria) -> Judgement:
-        """Of everything that has a limit: a lesion too many that is missed is a failure."""
-        if len(self.newly_missed) > criteria.most_missed:
-            return "failed"
-        return self.loss.judgement
-
 
 def accept(
     reference: Evaluation,
@@ -192,7 +186,8 @@ def _loss(one: Numbers, other: Numbers, criteria: Criteria) -> Loss:
     judgement: Judgement = "passed" if upper <= 1e-12 else "failed" if lower > 0 else "inconclusive"
     needed = None
     if judgement == "inconclusive" and mean != 0:
-        needed = ceil((_NORMAL_95 * float(excess.std(ddof=1)) / mean) ** 2)
+        quantile = NormalDist().inv_cdf(criteria.confidence)  # one-sided
+        needed = ceil((quantile * float(excess.std(ddof=1)) / mean) ** 2)
     return Loss(
         drop=interval(one - other, confidence=criteria.confidence),
         excess=mean,

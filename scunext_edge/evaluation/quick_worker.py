@@ -25,9 +25,11 @@ def work(job: dict[str, Any]) -> list[float]:
     artifacts = [load(Path(path)) for path in job["artifacts"]]
     dataset = Source.from_json(job["source"]).open().subset(job["ids"])
     size = artifacts[0].spec.size
-    samples = [dataset[index] for index in range(len(dataset))]
-    images = [to_network(sample.image_hwc, size) for sample in samples]
-    masks = [mask_to_network(sample.mask_hw, size) for sample in samples]
+    images, masks = [], []
+    for index in range(len(dataset)):
+        sample = dataset[index]
+        images.append(to_network(sample.image_hwc, size))
+        masks.append(mask_to_network(sample.mask_hw, size))
     means = []
     for artifact in artifacts:
         runner = open_runner(artifact, job["backend"], device=job["device"], threads=job["threads"])

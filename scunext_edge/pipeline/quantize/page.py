@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scunext_edge.pipeline.quantize.record import Search
-from scunext_edge.report.markdown import table
+from scunext_edge.report.markdown import plain, table
 from scunext_edge.report.numbers import count, drop, milliseconds, score
 
 
@@ -40,6 +40,8 @@ def to_markdown(search: Search) -> str:
             ],
         ),
     ]
+    if search.no_fp16:
+        lines += ["", f"The last rung, FP16, was not measured: {plain(search.no_fp16)}"]
     if search.costs:
         ranked = sorted(search.costs.items(), key=lambda it: -it[1])
         lines += [

@@ -15,16 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from scunext_edge import isolate
-from scunext_edge.artifacts import Artifact, load
+from scunext_edge.artifacts import CARD, Artifact, load
 from scunext_edge.benchmarks.schedule import Case, run_cases
 from scunext_edge.benchmarks.suite import Suite
 from scunext_edge.data.calibration import open_calibration
 from scunext_edge.data.datasets import Dataset
 from scunext_edge.data.source import Source, calibration_images
-from scunext_edge.errors import EngineError, ScunextEdgeError
+from scunext_edge.errors import BackendMissing, BackendUnavailable, EngineError, ExportError
 from scunext_edge.evaluation.evaluate import evaluate
 from scunext_edge.evaluation.gate import paired_drop
 from scunext_edge.evaluation.records import Evaluation
+from scunext_edge.export import parity
+from scunext_edge.export.forwards import onnx_forward
 from scunext_edge.export.mixed import keep_float, quantized_layers
 from scunext_edge.export.to_fp16 import to_fp16
 from scunext_edge.export.to_int8 import to_int8
@@ -33,6 +35,7 @@ from scunext_edge.pipeline.quantize.page import to_markdown
 from scunext_edge.pipeline.quantize.record import Search, Step, resumed
 from scunext_edge.pipeline.quantize.settings import Settings
 from scunext_edge.progress import Advance
+from scunext_edge.runtime.registry import status
 from scunext_edge.storage import write_text
 
 RANKER = "scunext_edge.evaluation.quick_worker"
@@ -73,6 +76,14 @@ def quantize(
     return Outcome(search=search, artifact=load(settings.out / best.artifact) if best else None)
 
 
+def _version(backend: str) -> str:
+    """Of the engine that scores and times; one that is not there is ``BackendMissing``."""
+    found = status(backend)
+    if not found.available or found.version is None:
+        raise BackendMissing(found.reason or f"{backend} is not available", hint=found.hint)
+    return found.version
+
+
 def _best(passed: Sequence[Step], steps: Sequence[Step]) -> str | None:
     """The rung with most INT8 that passed; else the one that comes nearest."""
     int8 = [step for step in passed if step.name != "fp16"]
@@ -91,11 +102,12 @@ class _Walk:
 
     def __init__(self, settings: Settings, advance: Advance, clock: Callable[[], float]) -> None:
         self.settings, self.advance, self.clock = settings, advance, clock
+        self.began = clock()
         self.source = Source(folder=str(settings.data), part=settings.part)
         self.dataset: Dataset = self.source.open()
         self.images, self.screening = open_calibration(calibration_images(settings.data))
+        self.version = _version(settings.backend)
         self.search = resumed(settings.out, self._about(), settings.max_drop)
-        self.began = clock()
         self.original = settings.parent.file(".onnx").read_bytes()
 
     def climb(self) -> None:
@@ -114,7 +126,7 @@ class _Walk:
         """Record and page, at any end."""
         self.search.spent_s += self.clock() - self.began
         self.began = self.clock()
-        self.search.save(self.settings.out)
+        self.search.save(self.settings.out, self.settings.command)
         write_text(self.settings.out / "quantize.md", to_markdown(self.search))
 
     def _ladder(self) -> None:
@@ -137,8 +149,12 @@ class _Walk:
     def _int8(self) -> Artifact:
         """The one Q/DQ file, with its manifest."""
         folder = self.settings.out / "artifacts" / "int8"
-        if (folder / "card.json").is_file():
-            return load(folder)
+        if (folder / CARD).is_file():
+            found = load(folder)
+            seen = found.card.details["calibration"]
+            about = found.card.parent, seen["hash"], seen["method"]
+            if about == (self.settings.parent.id, self.images.hash, self.settings.method):
+                return found
         return to_int8(
             self.settings.parent,
             folder,
@@ -147,12 +163,22 @@ class _Walk:
             method=self.settings.method,  # type: ignore[arg-type]  # checked there
         )
 
-    def _mixed(self, floats: Sequence[str], folder: Path) -> Artifact:
+    def _mixed(self, floats: Sequence[str], folder: Path, *, compared: bool = True) -> Artifact:
+        """``compared``: with its parent, as every export is; ranking alone can do without."""
         int8 = self._int8()
         if not floats:
             return int8
         content = keep_float(self.original, int8.file(".onnx").read_bytes(), floats)
         details = {**int8.card.details, "float_layers": list(floats)}
+        del details["parity"]  # that of another file
+        if compared:
+            figures = parity.compare(
+                onnx_forward(self.original),
+                onnx_forward(content),
+                parity.default_images(int8.spec.size),
+                of=(f"onnx {self.settings.parent.id}", "onnx int8"),
+            )
+            details["parity"] = parity.check(figures, "int8").to_json()
         return write(folder, replace(int8.card, details=details), {MODEL: content, **proofs(int8)})
 
     def _ranked(self) -> list[str]:
@@ -167,7 +193,7 @@ class _Walk:
             names = missing[start : start + _TOGETHER]
             with tempfile.TemporaryDirectory(prefix="scunext-edge-") as folder:
                 alone = [
-                    self._mixed([it for it in layers if it != name], Path(folder, str(index)))
+                    self._alone(name, layers, Path(folder, str(index)))
                     for index, name in enumerate(names)
                 ]
                 found = self._quick(alone, ids)
@@ -177,6 +203,10 @@ class _Walk:
             self.keep()
         self.advance("layers ranked", len(layers), len(layers))
         return sorted(layers, key=lambda name: -self.search.costs[name])
+
+    def _alone(self, name: str, layers: Sequence[str], folder: Path) -> Artifact:
+        """With this layer in INT8, and no other."""
+        return self._mixed([it for it in layers if it != name], folder, compared=False)
 
     def _quick(self, artifacts: Sequence[Artifact], ids: Sequence[str]) -> list[float]:
         settings = self.settings
@@ -203,16 +233,16 @@ class _Walk:
         """The last rung: no INT8 at all."""
         try:
             self._measured("fp16", (), lambda folder: to_fp16(self.settings.parent, folder))
-        except ScunextEdgeError as error:
+        except (BackendUnavailable, EngineError, ExportError) as error:
             self.search.no_fp16 = f"{error}"
 
     def _measured(self, name: str, floats: Sequence[str], make: Callable[[Path], Artifact]) -> Step:
         stored = self.search.step(name)
-        if stored is not None and stored.float_layers == tuple(floats):
+        place = Path("artifacts", name)
+        if stored is not None and self._stands(stored, floats):
             return stored
         self._in_time()
         self.advance(f"rung {name}", 0, 3)
-        place = Path("artifacts", name)
         artifact = make(self.settings.out / place)
         self.advance(f"rung {name}", 1, 3)
         reference = self._evaluated("parent", self.settings.parent)
@@ -226,11 +256,19 @@ class _Walk:
             upper=drop.upper,
             latency_ms=self._latency(name, artifact),
             artifact=str(place),
+            artifact_id=artifact.id,
         )
         self.search.steps = [it for it in self.search.steps if it.name != name] + [step]
         self.keep()
         self.advance(f"rung {name}", 3, 3)
         return step
+
+    def _stands(self, step: Step, floats: Sequence[str]) -> bool:
+        """Whether a rung is about these layers, and its artifact still there."""
+        folder = self.settings.out / step.artifact
+        if step.float_layers != tuple(floats) or not (folder / CARD).is_file():
+            return False
+        return load(folder).id == step.artifact_id
 
     def _evaluated(self, name: str, artifact: Artifact) -> Evaluation:
         return evaluate(
@@ -241,6 +279,7 @@ class _Walk:
             threads=self.settings.threads,
             record=self.settings.out / "records" / f"{name}.evaluation.json",
             dataset=self.dataset,
+            backend_version=self.version,
         )
 
     def _latency(self, name: str, artifact: Artifact) -> float:
@@ -265,6 +304,7 @@ class _Walk:
             "parent": settings.parent.id,
             "model": settings.parent.card.model,
             "backend": settings.backend,
+            "backend_version": self.version,
             "device": settings.device,
             "threads": settings.threads,
             "data": self.dataset.name,

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scunext_edge.errors import ArtifactError
+from scunext_edge import provenance
+from scunext_edge.errors import ArtifactError, ConfigError
 from scunext_edge.storage import read_record, write_json
 
 # 1: first form
@@ -26,6 +27,7 @@ class Step:
     upper: float
     latency_ms: float  # median; raw values are in records/
     artifact: str  # folder below `out`
+    artifact_id: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,24 +56,36 @@ class Search:
         """A rung that was measured already."""
         return next((it for it in self.steps if it.name == name), None)
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, command: tuple[str, ...]) -> None:
         """Write ``quantize.json``."""
-        write_json(folder / FILE, {"schema": SCHEMA, "kind": KIND, **asdict(self)})
+        head = {"schema": SCHEMA, "kind": KIND, "tool": provenance.tool(), "command": command}
+        write_json(folder / FILE, {**head, **asdict(self)})
 
 
 def resumed(folder: Path, about: dict[str, Any], max_drop: float) -> Search:
-    """The search that stands in ``folder``, if it is about the same; else a new one."""
+    """The search that stands in ``folder``, or a new one where there is none."""
+    if not (folder / FILE).exists():
+        return Search(about=about, max_drop=max_drop)
+    stored = read_record(folder / FILE, kind=KIND, schema=SCHEMA)
     try:
-        stored = read_record(folder / FILE, kind=KIND, schema=SCHEMA)
-    except ArtifactError:
-        return Search(about=about, max_drop=max_drop)
-    if stored["about"] != about:
-        return Search(about=about, max_drop=max_drop)
-    steps = [Step(**{**it, "float_layers": tuple(it["float_layers"])}) for it in stored["steps"]]
-    return Search(
-        about=about,
-        max_drop=max_drop,
-        costs=stored["costs"],
-        steps=steps,
-        spent_s=stored["spent_s"],
-    )
+        before = stored["about"]
+        search = Search(
+            about=about,
+            max_drop=max_drop,
+            costs=dict(stored["costs"]),
+            steps=[
+                Step(**{**it, "float_layers": tuple(it["float_layers"])}) for it in stored["steps"]
+            ],
+            spent_s=float(stored["spent_s"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(
+            f"{folder / FILE} is not a complete search: {error!r}", hint="use another folder"
+        ) from error
+    differs = sorted(name for name in {*before, *about} if before.get(name) != about.get(name))
+    if differs:
+        raise ConfigError(
+            f"{folder} holds another search: {', '.join(differs)} differ",
+            hint="use another folder, or remove this one",
+        )
+    return search

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from scunext_edge.artifacts import Artifact
 from scunext_edge.errors import ConfigError
+from scunext_edge.runtime.registry import formats
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -30,11 +31,19 @@ class Settings:
     command: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.part in {"test", "all"}:
+        if self.part != "val":
+            why = "sets the ranges" if self.part in {"train", "calibration"} else "is scored later"
             raise ConfigError(
-                f"layers cannot be chosen on the part {self.part!r}: its images are scored later",
+                f"the loss cannot be bounded on the part {self.part!r}, which {why}",
                 hint="use val",
             )
+        if "onnx" not in formats(self.backend):
+            raise ConfigError(
+                f"{self.backend} reads no ONNX, and every rung of the ladder is an ONNX file",
+                hint="use onnxruntime or openvino; export what was found for the others afterwards",
+            )
+        if self.out.exists() and not self.out.is_dir():
+            raise ConfigError(f"{self.out} is a file", hint="give --out a folder")
         if not -1 < self.max_drop < 1:
             raise ConfigError(f"a bound of {self.max_drop} on the loss of Dice", hint="e.g. 0.005")
         if self.images < 1:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +15,7 @@ from scunext_edge.data.datasets import open_dataset
 from scunext_edge.data.images import write_mask
 from scunext_edge.data.splits import make_split, save_split
 from scunext_edge.data.synthetic import SyntheticLesions
-from scunext_edge.errors import ConfigError
+from scunext_edge.errors import ArtifactError, ConfigError
 from scunext_edge.evaluation.records import Evaluation
 from scunext_edge.export.mixed import quantized_layers
 from scunext_edge.metrics import Scores
@@ -53,7 +55,7 @@ def lost(artifact):
 @pytest.fixture
 def asked(monkeypatch):
     """What was ranked and scored; both are made up from COSTS."""
-    seen = SimpleNamespace(ranked=[], scored=[])
+    seen = SimpleNamespace(ranked=[], scored=[], version="1.0")
 
     def ranks(worker, job, **options):
         artifacts = [load(module.Path(path)) for path in job["artifacts"]]
@@ -75,6 +77,7 @@ def asked(monkeypatch):
         for case in cases:
             yield case, SimpleNamespace(runs=values, failure=None)
 
+    monkeypatch.setattr(module, "_version", lambda backend: seen.version)
     monkeypatch.setattr(module.isolate, "call", ranks)
     monkeypatch.setattr(module, "evaluate", scores)
     monkeypatch.setattr(module, "run_cases", times)
@@ -156,17 +159,64 @@ def test_a_budget_that_ends_is_an_outcome_and_the_next_call_goes_on(settings, as
     assert more.search.spent_s > found.search.spent_s - 1
 
 
-def test_another_parent_is_another_search(settings, asked):
+def test_another_search_does_not_take_the_place_of_this_one(settings, asked, tmp_path):
     quantize(settings(max_drop=0.1))
-    other = quantize(settings(max_drop=0.1, images=3))
-    assert other.search.about["ranked_on"] == 3
+    before = (tmp_path / "out" / "quantize.json").read_text()
+    others = {
+        "parent": shipped("scunext", "onnx-fp32"),
+        "method": "percentile",
+        "images": 3,
+        "backend": "openvino",
+    }
+    for name, value in others.items():
+        with pytest.raises(ConfigError, match="holds another search"):
+            quantize(settings(max_drop=0.1, **{name: value}))
+    asked.version = "2.0"
+    with pytest.raises(ConfigError, match="backend_version differ"):
+        quantize(settings(max_drop=0.1))
+    assert (tmp_path / "out" / "quantize.json").read_text() == before
+
+
+def test_an_int8_file_of_another_parent_or_method_is_not_taken(settings, asked, tmp_path):
+    quantize(settings(max_drop=0.1))
+    (tmp_path / "out" / "quantize.json").unlink()
+    found = quantize(settings(max_drop=0.1, method="percentile"))
+    assert found.artifact.card.details["calibration"]["method"] == "percentile"
+
+
+def test_a_rung_whose_file_was_replaced_is_measured_again(settings, asked, tmp_path):
+    quantize(settings(max_drop=0.1))
+    shutil.rmtree(tmp_path / "out" / "artifacts" / "int8")
+    quantize(settings(max_drop=0.1))
     assert asked.scored.count("int8") == 2
+
+
+def test_every_rung_was_compared_with_its_parent(settings, asked, tmp_path):
+    found = quantize(settings(max_drop=0.002))
+    cards = [load(tmp_path / "out" / it.artifact).card for it in found.search.steps]
+    apart = {card.details["parity"]["max_logit_difference"] for card in cards}
+    assert len(apart) > 1
+    record = json.loads((tmp_path / "out" / "quantize.json").read_text())
+    assert record["tool"]["name"] == "scunext-edge"
+
+
+@pytest.mark.parametrize("spoil", [{"about": {}}, {"steps": [{"name": "int8"}]}])
+def test_a_record_that_is_incomplete_is_an_error(settings, asked, tmp_path, spoil):
+    quantize(settings(max_drop=0.1))
+    path = tmp_path / "out" / "quantize.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **spoil}))
+    with pytest.raises((ArtifactError, ConfigError)):
+        quantize(settings(max_drop=0.1))
 
 
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"part": "test"}, "its images are scored later"),
+        ({"part": "test"}, "'test', which is scored later"),
+        ({"part": "calibration"}, "which sets the ranges"),
+        ({"part": "train"}, "which sets the ranges"),
+        ({"backend": "native"}, "native reads no ONNX"),
+        ({"out": Path(__file__)}, "is a file"),
         ({"max_drop": 2.0}, "a bound of 2.0"),
         ({"images": 0}, "0 images to rank on"),
         ({"parent": shipped("unext", "onnx-int8")}, "starts from onnx fp32"),
