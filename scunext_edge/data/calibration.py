@@ -19,7 +19,7 @@ import numpy.typing as npt
 from PIL import Image as PillowImage
 
 from scunext_edge.data.datasets import Dataset, FolderDataset, listed, open_dataset
-from scunext_edge.data.duplicates import SAME, Progress, fingerprint, near_duplicates_between
+from scunext_edge.data.duplicates import SAME, VIEWS, Progress, fingerprint, near_duplicates_between
 from scunext_edge.data.images import read_mask
 from scunext_edge.data.source import Source
 from scunext_edge.data.splits import find_split, part
@@ -135,7 +135,7 @@ def manifest(dataset: Dataset, *, method: str, screening: Screening | None) -> d
                 "id": id,
                 "sha256": hashlib.sha256(sample.image_hwc.tobytes()).hexdigest(),
                 "lesion": round(areas[-1], 6),
-                "thumbnail": _packed(_thumbnail(sample.image_hwc)),
+                "thumbnails": [_packed(it) for it in _thumbnails(sample.image_hwc)],
             }
         )
     return {
@@ -152,17 +152,25 @@ def manifest(dataset: Dataset, *, method: str, screening: Screening | None) -> d
 
 
 def look_alikes(content: Mapping[str, Any], scored: Dataset) -> list[tuple[str, str]]:
-    """(calibration id, scored id) of pictures that show the same, by a manifest alone."""
+    """(calibration id, scored id) of pictures that show the same, by a manifest alone.
+
+    The whole of one against the whole and the centred squares of the other, as in
+    :mod:`scunext_edge.data.duplicates`, but by the coarse thumbnail alone: copies and crops are
+    found, a lesion that was photographed twice may not be.
+    """
     ids = [it["id"] for it in content["images"]]
-    ours = np.stack([_unpacked(it["thumbnail"]) for it in content["images"]])
-    theirs = np.stack([_thumbnail(scored[index].image_hwc) for index in range(len(scored))])
-    alike = np.argwhere(ours @ theirs.T > SAME).tolist()
+    ours = np.stack([[_unpacked(text) for text in it["thumbnails"]] for it in content["images"]])
+    theirs = np.stack([_thumbnails(scored[index].image_hwc) for index in range(len(scored))])
+    whole = np.einsum("ad,bvd->abv", ours[:, 0], theirs).max(-1)
+    cut = np.einsum("avd,bd->abv", ours, theirs[:, 0]).max(-1)
+    alike = np.argwhere(np.maximum(whole, cut) > SAME).tolist()
     return [(ids[row], scored.ids[column]) for row, column in alike]
 
 
-def _thumbnail(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def _thumbnails(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """[V, 256]: the picture as it is, then its centred views."""
     gray = np.asarray(PillowImage.fromarray(image).convert("L"))
-    return fingerprint(gray).coarse
+    return np.stack([fingerprint(gray, columns=columns).coarse for columns in VIEWS])
 
 
 def _packed(coarse: npt.NDArray[np.float32]) -> str:

@@ -28,7 +28,7 @@ Gray = npt.NDArray[np.uint8]
 _COARSE, _FINE, _SHIFT = 16, 128, 12
 # Share of the columns that a centred square keeps of a whole frame squashed to a square, for
 # frames of 4:3 and 3:2. The first view is the picture as it is.
-_VIEWS = (1.0, 3 / 4, 2 / 3)
+VIEWS = (1.0, 3 / 4, 2 / 3)
 _BLOCK = 1024
 
 
@@ -56,8 +56,8 @@ def near_duplicates_between(
     views_a = [_views(gray) for gray in _grays(a, progress)]
     views_b = [_views(gray) for gray in _grays(b, progress)]
     best: dict[tuple[str, str], float] = {}
-    combinations = [(0, view) for view in range(len(_VIEWS))]
-    combinations += [(view, 0) for view in range(1, len(_VIEWS))]
+    combinations = [(0, view) for view in range(len(VIEWS))]
+    combinations += [(view, 0) for view in range(1, len(VIEWS))]
     for view_a, view_b in combinations:
         prints_a, prints_b = [v[view_a] for v in views_a], [v[view_b] for v in views_b]
         for i, j, alike in _matches(prints_a, prints_b):
@@ -85,7 +85,7 @@ def fingerprint(gray: Gray, *, columns: float = 1.0) -> Fingerprint:
 
 
 def _views(gray: Gray) -> list[Fingerprint]:
-    return [fingerprint(gray, columns=columns) for columns in _VIEWS]
+    return [fingerprint(gray, columns=columns) for columns in VIEWS]
 
 
 def _grays(dataset: Dataset, progress: Progress | None) -> Iterator[Gray]:

@@ -6,7 +6,7 @@ or that turn to NaN on a black frame. Each check has a name, and says what it sa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -28,8 +28,8 @@ _MOST_FLIPPED = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One question that was asked of a model."""
+class Answer:
+    """What came of one question."""
 
     name: str
     passed: bool
@@ -40,7 +40,7 @@ class Check:
         return asdict(self)
 
 
-def examine(open_runner: Open, images: Images, *, precision: str) -> list[Check]:
+def examine(open_runner: Open, images: Images, *, precision: str) -> list[Answer]:
     """All checks, each by itself: one that raises an error of an engine has failed.
 
     ``images``: at least three different ones, at the network's size.
@@ -63,16 +63,23 @@ def examine(open_runner: Open, images: Images, *, precision: str) -> list[Check]
     return checks
 
 
-def _asked(name: str, ask: Callable[[], str | None]) -> Check:
+def _asked(name: str, ask: Callable[[], str | None]) -> Answer:
     """``ask`` returns what is wrong, or None."""
     try:
         wrong = ask()
     except EngineError as error:
         wrong = str(error)
-    return Check(name=name, passed=wrong is None, message=wrong or "as it should be")
+    return Answer(name=name, passed=wrong is None, message=wrong or "as it should be")
 
 
 def _run(runner: Runner, images: Images) -> Logits:
+    logits = _raw(runner, images)
+    if not np.isfinite(logits).all():  # NaN > 0 is false: it would read as background
+        raise EngineError("logits that are infinite or not a number")
+    return logits
+
+
+def _raw(runner: Runner, images: Images) -> Logits:
     logits: Logits = infer(runner, {"image": images})["logits"]
     if logits.shape != (len(images), 1, *images.shape[1:3]):
         raise EngineError(f"logits of shape {logits.shape} for images of shape {images.shape}")
@@ -119,7 +126,7 @@ def _repeats(runner: Runner, images: Images) -> str | None:
 def _constants(runner: Runner, images: Images) -> str | None:
     before = _run(runner, images[:1])
     for name, image in constant_images(images.shape[1]).items():
-        logits = _run(runner, image[None])
+        logits = _raw(runner, image[None])
         if not np.isfinite(logits).all():
             return f"a {name} image gives logits that are infinite or not a number"
     after = _run(runner, images[:1])
@@ -181,14 +188,9 @@ def _reopened(open_runner: Open, runner: Runner, images: Images) -> str | None:
 
 
 def _same(one: Logits, other: Logits) -> bool:
-    return bool(np.array_equal(one, other, equal_nan=True))
+    return bool(np.array_equal(one, other))
 
 
 def _apart(one: Logits, other: Logits) -> str:
     flipped = float(((one > 0) != (other > 0)).mean())
     return f"up to {np.abs(one - other).max():.3g} (logits), {flipped:.3%} of the pixels flip"
-
-
-def failures(checks: Sequence[Check]) -> list[Check]:
-    """Those that failed."""
-    return [check for check in checks if not check.passed]

@@ -34,9 +34,10 @@ def evaluate(
     With ``record``, an evaluation stored there of the same artifact, engine and images is
     returned instead, and a new one is stored. ``dataset`` is the opened source, if at hand; with
     ``backend_version``, what another version of the engine scored is not taken for this one's.
-    ``masks``: write ``masks/ID.png`` of every image; then nothing stored is taken.
+    ``masks``: write ``masks/ID.png`` of every image; what is stored is taken only with all of
+    them.
     """
-    if record is not None and masks is None:
+    if record is not None and (masks is None or _complete(masks, dataset or source.open())):
         wanted = {"artifact_id": artifact.id, "backend": backend, "device": device}
         if backend_version is not None:
             wanted["backend_version"] = backend_version
@@ -86,6 +87,10 @@ def _call(
         "masks": masks,
     }
     return isolate.call(WORKER, job, env={"OMP_NUM_THREADS": str(threads)})
+
+
+def _complete(masks: Path, dataset: Dataset) -> bool:
+    return all((masks / f"{id}.png").is_file() for id in dataset.ids)
 
 
 def _stored(record: Path, wanted: Mapping[str, str], images: str) -> Evaluation | None:

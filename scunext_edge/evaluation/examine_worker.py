@@ -13,7 +13,7 @@ from scunext_edge.artifacts import load
 from scunext_edge.data.preprocess import to_network
 from scunext_edge.data.source import Source
 from scunext_edge.evaluation.consistency import examine
-from scunext_edge.runtime.registry import backend_module, open_runner
+from scunext_edge.runtime.registry import open_runner
 
 IMAGES = 4
 
@@ -32,7 +32,6 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     census = runner.census()
     runner.close()
     return {
-        "backend_version": backend_module(job["backend"]).offers()[0],
         "checks": [check.to_json() for check in checks],
         "census": census.to_json() if census else None,
     }

@@ -11,7 +11,8 @@ import numpy as np
 from scunext_edge import isolate
 from scunext_edge.artifacts import load
 from scunext_edge.data.images import read_image
-from scunext_edge.data.preprocess import to_image_size, to_network
+from scunext_edge.data.preprocess import to_network
+from scunext_edge.runtime.predictor import Predictor
 from scunext_edge.runtime.registry import open_runner
 from scunext_edge.runtime.runner import infer
 from scunext_edge.spec import Array
@@ -21,13 +22,18 @@ def work(job: dict[str, Any]) -> list[dict[str, Any]]:
     """Trace the files named in ``images``; arrays go to ``folder``, see :func:`read_array`."""
     artifact = load(Path(job["artifact"]))
     runner = open_runner(artifact, job["backend"], device=job["device"], threads=job["threads"])
-    traces = []
+    predictor, traces = Predictor(runner), []
     for number, path in enumerate(job["images"]):
         decoded = read_image(Path(path))
         resized = to_network(decoded, artifact.spec.size)
         logits = infer(runner, {"image": resized[None]})["logits"][0, 0]
-        back = to_image_size(logits, *decoded.shape[:2])
-        arrays = {"resized": resized, "logits": logits, "back": back, "mask": back > 0}
+        given = predictor.predict(decoded)  # what a user gets, by its own way
+        arrays = {
+            "resized": resized,
+            "logits": logits,
+            "back": given.logits_hw,
+            "mask": given.mask,
+        }
         kept = {
             name: _kept(array, Path(job["folder"], f"{number}.{name}"))
             for name, array in arrays.items()

@@ -12,6 +12,11 @@ def milliseconds(value: float) -> str:
     return f"{value:.{_decimals(value, significant=3)}f}"
 
 
+def pixels(value: float) -> str:
+    """A distance in a picture: three significant digits."""
+    return milliseconds(value)
+
+
 def with_spread(median: float, mad: float) -> str:
     """A median and its deviation, with the same decimals."""
     decimals = max(_decimals(median, significant=3), _decimals(mad, significant=1) if mad else 0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from scunext_edge.errors import EngineError
-from scunext_edge.evaluation.consistency import constant_images, examine, failures
+from scunext_edge.evaluation.consistency import constant_images, examine
 from scunext_edge.spec import ModelSpec
 
 SIZE = 32
@@ -61,6 +61,14 @@ class TurnsToNan(Honest):
         self.logits = np.where(self.images.std() > 0, self.logits, np.float32(np.nan))
 
 
+class SomeNan(Honest):
+    """In eight columns of every image: NaN > 0 is false, which reads as background."""
+
+    def execute(self):
+        super().execute()
+        self.logits[..., :8] = np.nan
+
+
 class Differs(Honest):
     opened = 0
 
@@ -89,7 +97,11 @@ class TakesAnything(Honest):
 
 
 def failed(kind):
-    return {check.name for check in failures(examine(kind, IMAGES, precision="fp32"))}
+    return failed_of(kind, "fp32")
+
+
+def failed_of(kind, precision):
+    return {it.name for it in examine(kind, IMAGES, precision=precision) if not it.passed}
 
 
 def test_a_model_that_agrees_with_itself_passes_everything():
@@ -112,6 +124,11 @@ def test_a_model_that_agrees_with_itself_passes_everything():
 def test_each_fault_is_caught_by_its_check(kind, caught):
     assert caught <= failed(kind)
     assert "NaN and wrong shapes" not in failed(kind)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16", "int8"])
+def test_logits_that_are_no_numbers_fail_in_every_precision(precision):
+    assert failed_of(SomeNan, precision) >= {"duplicate rows", "batch against single"}
 
 
 def test_a_message_says_what_was_seen():

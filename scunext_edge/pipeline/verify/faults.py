@@ -31,6 +31,7 @@ from scunext_edge.pipeline.verify.same_bytes import same_bytes
 from scunext_edge.pipeline.verify.settings import Settings, Side
 from scunext_edge.report.markdown import table
 from scunext_edge.runtime.registry import open_runner
+from scunext_edge.spec import Image, Mask
 from scunext_edge.weights.shipped import names, shipped
 
 if TYPE_CHECKING:
@@ -113,11 +114,15 @@ def plant_all(stage: Stage) -> list[dict[str, str]]:
 def _drawn(folder: Path) -> Dataset:
     lesions = SyntheticLesions(_DRAWN, seed=1)
     for sample in map(lesions.__getitem__, range(len(lesions))):
-        picture = folder / "data" / "images" / f"{sample.id}.png"
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        PillowImage.fromarray(sample.image_hwc).save(picture)
-        write_mask(folder / "data" / "masks" / f"{sample.id}.png", sample.mask_hw)
+        _write(folder / "data", sample.id, sample.image_hwc, sample.mask_hw)
     return open_dataset(folder / "data")
+
+
+def _write(folder: Path, name: str, image: Image, mask: Mask) -> None:
+    picture = folder / "images" / f"{name}.png"
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    PillowImage.fromarray(image).save(picture)
+    write_mask(folder / "masks" / f"{name}.png", mask)
 
 
 def _stages(stage: Stage, candidate: Artifact) -> list[Check]:
@@ -205,29 +210,39 @@ def _saturate(model: ModelProto) -> None:
 
 
 def _calibrated_on_test(stage: Stage) -> list[Check]:
-    """The same pictures under other ids."""
-    return [_leaks_of(stage, [f"train_{number}" for number in range(len(stage.dataset))])]
+    """The same pictures under other ids, cut to their centre squares."""
+    names = [f"train_{number}" for number in range(len(stage.dataset))]
+    return [_leaks_of(stage, _square_copies(stage, names), names)]
 
 
 def _stale_manifest(stage: Stage) -> list[Check]:
     """The card was written for another list than the manifest beside it."""
-    ids = [f"train_{number}" for number in range(len(stage.dataset))]
-    return [_leaks_of(stage, ids, in_card=[*ids[1:], "train_x"])]
+    names = [f"train_{number}" for number in range(len(stage.dataset))]
+    return [_leaks_of(stage, stage.dataset, names)]
 
 
-def _leaks_of(stage: Stage, ids: list[str], in_card: list[str] | None = None) -> Check:
-    """Of a copy whose manifest holds the scored pictures, called ``ids``."""
-    content = manifest(stage.dataset, method="minmax", screening=None)
-    for image, id in zip(content["images"], ids, strict=True):
-        image["id"] = id
-    named = in_card or ids
-    facts = {"dataset": "train", "count": len(ids), "ids": named, "ids_sha256": ids_hash(named)}
+def _square_copies(stage: Stage, names: Sequence[str]) -> Dataset:
+    folder = Path(tempfile.mkdtemp(dir=stage.folder))
+    for index, name in enumerate(names):
+        sample = stage.dataset[index]
+        height, width = sample.mask_hw.shape
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        window = (slice(top, top + side), slice(left, left + side))
+        _write(folder, name, sample.image_hwc[window], sample.mask_hw[window])
+    return open_dataset(folder)
+
+
+def _leaks_of(stage: Stage, pictures: Dataset, named: Sequence[str]) -> Check:
+    """Of a copy whose manifest holds ``pictures`` and whose card names ``named``."""
+    ids = list(named)
+    facts = {"dataset": "train", "count": len(ids), "ids": ids, "ids_sha256": ids_hash(ids)}
     original = stage.artifact("int8")
     card = replace(original.card, details={**original.card.details, "calibration": facts})
+    content = manifest(pictures, method="minmax", screening=None)
     proof = {MANIFEST: json.dumps(content).encode()}
-    return calibration_leaks(
-        _copied(stage, card, original.file(".onnx").read_bytes(), proof), stage.dataset
-    )
+    copy = _copied(stage, card, original.file(".onnx").read_bytes(), proof)
+    return calibration_leaks(copy, stage.dataset)
 
 
 def _foreign_engine(stage: Stage) -> list[Check]:

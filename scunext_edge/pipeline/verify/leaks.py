@@ -20,7 +20,7 @@ def calibration_leaks(artifact: Artifact, scored: Dataset) -> Check:
         return check(NAME, None, "nothing was calibrated")
     if not facts or not facts.get("ids"):
         return check(NAME, False, "the card does not say which images set the ranges")
-    if ids_hash(facts["ids"]) != facts["ids_sha256"]:
+    if ids_hash(facts["ids"]) != facts.get("ids_sha256"):
         return check(NAME, False, "the list of its images is not the one that was hashed")
     shared = sorted(set(facts["ids"]) & set(scored.ids))
     if shared:
@@ -35,4 +35,4 @@ def calibration_leaks(artifact: Artifact, scored: Dataset) -> Check:
     if alike:
         pairs = listed([f"{one} is {other}" for one, other in alike])
         return check(NAME, False, f"calibrated on {len(alike)} scored images: {pairs}")
-    return check(NAME, True, f"{told} is or looks like one that is scored")
+    return check(NAME, True, f"{told} is one that is scored, or a copy or crop of it")

@@ -1,7 +1,7 @@
 """``python -m scunext_edge.pipeline.verify.matrix``: networks that ship, on every CPU engine.
 
 One verification for each engine and precision against the checkpoint on torch, and a table of all.
-A second call goes on where the first one stopped.
+What was scored in an earlier call is not scored again.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scunext_edge.errors import ArtifactError, ScunextEdgeError
+from scunext_edge.errors import ScunextEdgeError
 from scunext_edge.pipeline.verify.page import name_of
-from scunext_edge.pipeline.verify.settings import Settings, Side, side
-from scunext_edge.pipeline.verify.verify import KIND, SCHEMA, verify
+from scunext_edge.pipeline.verify.settings import Settings, side
+from scunext_edge.pipeline.verify.verify import verify
 from scunext_edge.progress import Advance, progress_bar
 from scunext_edge.report.markdown import table
-from scunext_edge.report.numbers import count, drop, milliseconds
-from scunext_edge.storage import read_record, write_text
+from scunext_edge.report.numbers import count, drop, pixels
+from scunext_edge.storage import write_text
 from scunext_edge.weights.shipped import names
 
 ENGINES = ("onnxruntime", "openvino", "native")
@@ -58,22 +58,11 @@ def verify_all(
         advance("verifications", done, len(wanted))
         candidate = side(model, backend=engine, precision=precision)
         folder = out / f"{model}-{engine}-{precision}"
-        if (record := _stored(folder, candidate)) is None:
-            reference = side(model, backend=REFERENCE, precision="fp32")
-            settings = Settings(candidate=candidate, reference=reference, data=data, out=folder)
-            record = dict(verify(settings).content)
-        records.append(record)
+        reference = side(model, backend=REFERENCE, precision="fp32")
+        settings = Settings(candidate=candidate, reference=reference, data=data, out=folder)
+        records.append(dict(verify(settings).content))
     advance("verifications", len(wanted), len(wanted))
     return records
-
-
-def _stored(folder: Path, candidate: Side) -> dict[str, Any] | None:
-    """What an earlier call found out about the same artifact."""
-    try:
-        record = read_record(folder / "verify.json", kind=KIND, schema=SCHEMA)
-    except ArtifactError:
-        return None
-    return record if record["candidate"]["artifact_id"] == candidate.artifact.id else None
 
 
 def to_markdown(records: Sequence[Mapping[str, Any]]) -> str:
@@ -121,7 +110,7 @@ def _line(record: Mapping[str, Any]) -> list[str | None]:
         drop(found["worst_drops"]),
         f"{len(found['fallen'])}, {found['risen']}",
         count(len(found["newly_missed"])),
-        milliseconds(outline["hd95"]["candidate"]) if outline else None,
+        pixels(outline["hd95"]["candidate"]) if outline else None,
         drop(outline["hd95_rise"]["mean"]) if outline and outline["hd95_rise"] else None,
         drop(outline["nsd_drop"]["mean"]) if outline else None,
         record["verdict"],

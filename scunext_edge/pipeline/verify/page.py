@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from scunext_edge.report.markdown import plain, table
-from scunext_edge.report.numbers import count, drop, milliseconds, score
+from scunext_edge.report.numbers import count, drop, pixels, score
 
 _MISSING = "\N{EN DASH}"
 _SHOWN = {
@@ -84,9 +84,10 @@ def _figures(record: Mapping[str, Any]) -> Iterator[str]:
     if outline:
         rise = outline["hd95_rise"]
         rows += [
+            ("masks without an outline to compare", *_pair(outline["without_hd95"], count), ""),
             (
                 "HD95, pixels",
-                *_pair(outline["hd95"], milliseconds),
+                *_pair(outline["hd95"], pixels),
                 f"rose by {_interval(rise)}" if rise else "",
             ),
             (
@@ -118,7 +119,7 @@ def _by_size(groups: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for it in groups:
         extra = [
             text
-            for name, shown in (("hd95", milliseconds), ("nsd", score))
+            for name, shown in (("hd95", pixels), ("nsd", score))
             for text in _pair(it[name] or {"reference": None, "candidate": None}, shown)
         ]
         share = f"{it['size']} ({it['low']:.0%} to {it['high']:.0%} of the frame)"

@@ -84,8 +84,11 @@ def _network(settings: Settings, pairs: Sequence[tuple[Arrays, Arrays]]) -> Chec
     precision = settings.candidate.artifact.card.precision
     apart = max(float(np.abs(a["logits"] - b["logits"]).max()) for a, b in pairs)
     flipped = float(np.mean([((a["logits"] > 0) != (b["logits"] > 0)).mean() for a, b in pairs]))
-    passed = flipped <= _MOST_FLIPPED[precision]
+    finite = all(np.isfinite(it["logits"]).all() for pair in pairs for it in pair)
+    passed = bool(finite and flipped <= _MOST_FLIPPED[precision])
     message = f"{flipped:.3%} of the pixels flip, logits differ by up to {apart:.2g}"
+    if not finite:
+        message = "logits are infinite or not a number"
     sides = settings.reference.artifact, settings.candidate.artifact
     if all(it.card.format == "onnx" for it in sides):
         where = first_divergence(*sides, np.stack([b["resized"] for _, b in pairs]))
@@ -98,7 +101,7 @@ def _network(settings: Settings, pairs: Sequence[tuple[Arrays, Arrays]]) -> Chec
 
 
 def _after(pairs: Sequence[tuple[Arrays, Arrays]]) -> list[Check]:
-    """Is the mask what this process makes of the candidate's logits?"""
+    """Is what a user gets (``Predictor``) what these logits make?"""
     backs, masks = [], []
     for _, found in pairs:
         back = to_image_size(found["logits"], *found["back"].shape)

@@ -37,8 +37,16 @@ class Settings:
     command: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.tolerance > 0:
+        if not 0 < self.tolerance < 1e6:
             raise ConfigError(f"a tolerance of {self.tolerance} pixels", hint="e.g. 2")
+        sizes = [it.artifact.spec.size for it in (self.candidate, self.reference)]
+        if sizes[0] != sizes[1]:
+            raise ConfigError(
+                f"the candidate takes images of {sizes[0]} pixels, the reference of {sizes[1]}",
+                hint="export both at the same --size",
+            )
+        if self.out is not None and self.out.exists() and not self.out.is_dir():
+            raise ConfigError(f"{self.out} is a file", hint="give --out a folder")
 
 
 def side(name: str, *, backend: str | None, precision: str, device: str = "cpu") -> Side:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ from PIL import Image as PillowImage
 from scunext_edge import isolate, provenance
 from scunext_edge.data.datasets import Dataset, FolderDataset
 from scunext_edge.data.source import Source
-from scunext_edge.errors import ArtifactError, BackendMissing, ConfigError
+from scunext_edge.errors import ArtifactError, BackendMissing, ConfigError, missing_extra
 from scunext_edge.evaluation.acceptance import Acceptance, accept
 from scunext_edge.evaluation.boundary import Boundary, boundaries
 from scunext_edge.evaluation.evaluate import evaluate
@@ -24,6 +27,7 @@ from scunext_edge.pipeline.verify.page import to_markdown
 from scunext_edge.pipeline.verify.same_bytes import same_bytes
 from scunext_edge.pipeline.verify.settings import Settings, Side
 from scunext_edge.progress import Advance
+from scunext_edge.runtime.registry import status
 from scunext_edge.storage import read_record, write_json, write_text
 
 # 1: first form
@@ -61,12 +65,13 @@ def verify(settings: Settings, *, advance: Advance = lambda what, done, of: None
             hint="give a data set with a test part of some hundred images",
         )
     candidate, reference = settings.candidate, settings.reference
+    versions = {it.backend: _version(it.backend) for it in (candidate, reference)}
     advance("examining", 0, 1)
     found = _examined(candidate, source, settings.threads)
     with tempfile.TemporaryDirectory(prefix="scunext-edge-") as folder:
         stages = same_bytes(settings, dataset, Path(folder))
     advance("examining", 1, 1)
-    scores, outlines = _compared(settings, source, dataset, advance)
+    scores, outlines = _compared(settings, source, dataset, versions, advance)
     acceptance = accept(
         scores["reference"],
         scores["candidate"],
@@ -89,8 +94,8 @@ def verify(settings: Settings, *, advance: Advance = lambda what, done, of: None
         "tool": provenance.tool(),
         "command": list(settings.command),
         "verdict": verdict,
-        "candidate": _subject(candidate, found["backend_version"]),
-        "reference": _subject(reference, scores["reference"].subject["backend_version"]),
+        "candidate": _subject(candidate, versions[candidate.backend]),
+        "reference": _subject(reference, versions[reference.backend]),
         "dataset": {**scores["candidate"].dataset, "part": settings.part},
         "criteria": asdict(settings.criteria),
         "checks": checks,
@@ -125,12 +130,20 @@ class _Outlines:
 
 
 def _compared(
-    settings: Settings, source: Source, dataset: Dataset, advance: Advance
+    settings: Settings,
+    source: Source,
+    dataset: Dataset,
+    versions: Mapping[str, str],
+    advance: Advance,
 ) -> tuple[dict[str, Evaluation], _Outlines]:
-    """Scores of both sides, then outlines, for which every mask is kept a while."""
+    """Scores of both sides; then outlines, for which every mask is kept until they are measured."""
     sides = {"reference": settings.reference, "candidate": settings.candidate}
-    stored = _stored_outlines(settings, dataset)
-    with tempfile.TemporaryDirectory(prefix="scunext-edge-") as folder:
+    about = _about(settings, dataset, versions)
+    outlines = _stored_outlines(settings, about)
+    if outlines is None and find_spec("monai") is None:
+        missing = missing_extra("monai", "verify", needed_for="distances between outlines")
+        outlines = _Outlines(why_not=f"{missing}; {missing.hint}")
+    with _masks(settings.out) as folder:
         scores = {}
         for done, (name, one) in enumerate(sides.items()):
             advance("scoring", done, len(sides))
@@ -142,60 +155,79 @@ def _compared(
                 threads=settings.threads,
                 record=settings.out / f"{name}.evaluation.json" if settings.out else None,
                 dataset=dataset,
-                masks=None if stored else Path(folder, name),
+                backend_version=versions[one.backend],
+                masks=folder / name if outlines is None else None,
             )
         advance("scoring", len(sides), len(sides))
-        if stored:
-            return scores, stored
-        advance("outlines", 0, 1)
-        outlines = _outlines(settings, source, dataset, Path(folder))
-        advance("outlines", 1, 1)
+        if outlines is None:
+            advance("outlines", 0, 1)
+            outlines = _outlines(settings, source, dataset, folder, about)
+            advance("outlines", 1, 1)
     return scores, outlines
 
 
-def _outlines(settings: Settings, source: Source, dataset: Dataset, masks: Path) -> _Outlines:
-    try:
-        found = boundaries(
-            source,
-            dataset.ids,
-            {name: masks / name for name in ("reference", "candidate")},
-            tolerance=settings.tolerance,
-            workers=settings.workers,
-        )
-    except BackendMissing as error:
-        return _Outlines(why_not=f"{error}; {error.hint}")
+@contextmanager
+def _masks(out: Path | None) -> Iterator[Path]:
+    """A folder for the masks of both sides: in ``out`` it outlives an interruption."""
+    with tempfile.TemporaryDirectory(prefix="scunext-edge-") as temporary:
+        folder = out / "masks" if out else Path(temporary)
+        yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _outlines(
+    settings: Settings, source: Source, dataset: Dataset, masks: Path, about: Mapping[str, Any]
+) -> _Outlines:
+    found = boundaries(
+        source,
+        dataset.ids,
+        {name: masks / name for name in ("reference", "candidate")},
+        tolerance=settings.tolerance,
+        workers=settings.workers,
+    )
     if settings.out is not None:
         rows = {name: {id: asdict(it) for id, it in of.items()} for name, of in found.items()}
-        write_json(settings.out / "outlines.json", {**_of_what(settings, dataset), "rows": rows})
+        write_json(settings.out / "outlines.json", {**about, "rows": rows})
     return _Outlines(both=(found["reference"], found["candidate"]))
 
 
-def _stored_outlines(settings: Settings, dataset: Dataset) -> _Outlines | None:
-    """Those of an earlier call about the same two models and images."""
+def _stored_outlines(settings: Settings, about: Mapping[str, Any]) -> _Outlines | None:
+    """Those of an earlier call about the same two models, engines and images."""
     if settings.out is None or not (path := settings.out / "outlines.json").exists():
         return None
     try:
         stored = read_record(path, kind="outlines", schema=SCHEMA)
-    except ArtifactError:
-        return None  # of another version: measure again
-    rows = stored.pop("rows")
-    if stored != _of_what(settings, dataset):
-        return None
-    reference, candidate = (
-        {id: Boundary(**it) for id, it in rows[name].items()} for name in ("reference", "candidate")
-    )
-    return _Outlines(both=(reference, candidate))
+        rows = stored.pop("rows")
+        reference, candidate = (
+            {id: Boundary(**it) for id, it in rows[name].items()}
+            for name in ("reference", "candidate")
+        )
+    except (ArtifactError, KeyError, TypeError, AttributeError):
+        return None  # broken or of another version: measure again
+    return _Outlines(both=(reference, candidate)) if stored == about else None
 
 
-def _of_what(settings: Settings, dataset: Dataset) -> dict[str, Any]:
+def _about(settings: Settings, dataset: Dataset, versions: Mapping[str, str]) -> dict[str, Any]:
+    """What outlines depend on."""
     sides = {"reference": settings.reference, "candidate": settings.candidate}
     return {
         "schema": SCHEMA,
         "kind": "outlines",
         "tolerance": settings.tolerance,
         "data": dataset.hash,
-        **{name: [it.artifact.id, it.backend, it.device] for name, it in sides.items()},
+        **{
+            name: [it.artifact.id, it.backend, versions[it.backend], it.device]
+            for name, it in sides.items()
+        },
     }
+
+
+def _version(backend: str) -> str:
+    """Of an engine; one that does not work here is ``BackendMissing``, before anything is done."""
+    found = status(backend)
+    if not found.available or found.version is None:
+        raise BackendMissing(found.reason or f"{backend} is not available", hint=found.hint)
+    return found.version
 
 
 def _pixels(dataset: Dataset) -> dict[str, int]:
@@ -212,14 +244,14 @@ def _pixels(dataset: Dataset) -> dict[str, int]:
 
 def _census_check(side: Side, census: Mapping[str, Any] | None) -> Check:
     asked = side.artifact.card.precision
-    if census is None:
+    if census is None or not census["shares"]:
         return check("precision", None, f"{side.backend} does not say what it ran")
     shares = {name: float(share) for name, share in census["shares"].items()}
     share = shares.get(asked, 0.0)
     told = ", ".join(f"{name} {part:.1%}" for name, part in shares.items())
-    if asked == "int8" and share < 0.5:
+    if share < 0.5:
         most = max(shares, key=lambda name: shares[name])
-        message = f"asked for INT8, it ran as {most.upper()}: {told} of MACs"
+        message = f"asked for {asked.upper()}, it ran as {most.upper()}: {told} of MACs"
         return Check(name="precision", verdict="noted", message=message)
     return check("precision", True, f"{told} of MACs")
 

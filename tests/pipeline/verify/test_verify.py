@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,13 +15,14 @@ from scunext_edge import isolate
 from scunext_edge.artifacts import Card, load, new_artifact
 from scunext_edge.data.datasets import open_dataset
 from scunext_edge.data.splits import make_split, save_split
-from scunext_edge.errors import ConfigError
+from scunext_edge.errors import BackendMissing, ConfigError
 from scunext_edge.evaluation.acceptance import Criteria
 from scunext_edge.evaluation.boundary import Boundary
 from scunext_edge.pipeline.verify import verify as module
 from scunext_edge.pipeline.verify.page import to_markdown
 from scunext_edge.pipeline.verify.settings import Settings, Side, side
 from scunext_edge.pipeline.verify.verify import verify
+from scunext_edge.runtime.registry import BackendStatus
 from scunext_edge.spec import ModelSpec
 
 SIZE = 32
@@ -157,16 +160,96 @@ def test_calibration_on_a_scored_image_fails(settings, outlines, data, tmp_path)
 
 
 def test_without_monai_the_outlines_are_missing_and_it_says_how_to_get_them(settings, monkeypatch):
-    from scunext_edge.errors import missing_extra
-
-    def none(*arguments, **options):
-        raise missing_extra("monai", "verify", needed_for="distances")
-
-    monkeypatch.setattr(module, "boundaries", none)
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
     found = verify(settings)
+    assert not (settings.out / "masks").exists()
     assert found.verdict == "passed"
     assert "scunext-edge[verify]" in found.content["no_outline"]
     assert "were not measured" in to_markdown(found.content)
+
+
+def test_without_monai_a_second_call_scores_nothing_again(settings, monkeypatch):
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    verify(settings)
+    jobs, real = [], isolate.call
+
+    def counted(module, *arguments, **options):
+        jobs.append(module)
+        return real(module, *arguments, **options)
+
+    monkeypatch.setattr(isolate, "call", counted)
+    verify(settings)
+    assert "scunext_edge.evaluation.worker" not in jobs
+
+
+def test_an_interruption_among_the_outlines_loses_no_score(settings, outlines, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    measured = module.boundaries
+    monkeypatch.setattr(module, "boundaries", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        verify(settings)
+    before = (settings.out / "candidate.evaluation.json").stat().st_mtime_ns
+    assert (settings.out / "masks" / "candidate").is_dir()
+    monkeypatch.setattr(module, "boundaries", measured)
+    assert verify(settings).verdict == "passed"
+    assert (settings.out / "candidate.evaluation.json").stat().st_mtime_ns == before
+    assert not (settings.out / "masks").exists()
+
+
+def test_scores_of_another_engine_version_are_not_taken(settings, outlines, monkeypatch):
+    verify(settings)
+    path = settings.out / "candidate.evaluation.json"
+    stored = json.loads(path.read_text())
+    stored["subject"]["backend_version"] = "0.0.1"
+    path.write_text(json.dumps(stored))
+    monkeypatch.setattr(module, "_version", lambda backend: "0.0.2")
+    verify(settings)
+    assert json.loads(path.read_text())["subject"]["backend_version"] != "0.0.1"
+    assert len(outlines) == 2
+
+
+@pytest.mark.parametrize("spoil", [{"rows": {}}, {"rows": {"reference": {"a": 1}}}, {"rows": None}])
+def test_broken_outlines_are_measured_again(settings, outlines, spoil):
+    verify(settings)
+    path = settings.out / "outlines.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **spoil}))
+    verify(settings)
+    assert len(outlines) == 2
+
+
+def test_a_lesion_newly_missed_fails(settings, outlines, monkeypatch):
+    from scunext_edge.evaluation.evaluate import evaluate
+
+    def misses(artifact, backend, source, **options):
+        scores = evaluate(artifact, backend, source, **options)
+        if options["record"].name.startswith("candidate"):
+            first = next(iter(scores.scores))
+            missed = replace(scores.scores[first], common_area=0)
+            scores = replace(scores, scores={**scores.scores, first: missed})
+        return scores
+
+    monkeypatch.setattr(module, "evaluate", misses)
+    found = verify(settings)
+    assert found.verdict == "failed"
+    assert "1 newly missed" in checks_of(found)["missed lesions"]["message"]
+    lenient = verify(replace(settings, criteria=Criteria(most_missed=1)))
+    assert lenient.verdict == "passed"
+
+
+def test_two_sizes_cannot_be_compared(settings, tmp_path):
+    larger = make_artifact(tmp_path / "larger", spec=ModelSpec(size=64))
+    with pytest.raises(ConfigError, match="takes images of 64 pixels, the reference of 32"):
+        replace(settings, candidate=Side(artifact=larger, backend="fake"))
+
+
+def test_an_engine_that_is_not_there_is_an_error_before_anything_is_done(settings, monkeypatch):
+    status = BackendStatus(name="fake", available=False, reason="no fake here", hint="get one")
+    monkeypatch.setattr(module, "status", lambda backend: status)
+    with pytest.raises(BackendMissing, match="no fake here"):
+        verify(settings)
+    assert not settings.out.exists()
 
 
 def test_nothing_is_written_without_a_folder(settings, outlines, tmp_path):
@@ -181,8 +264,11 @@ def test_a_handful_of_images_is_refused(settings, data):
 
 
 def test_settings_that_mean_nothing_are_refused(settings):
-    with pytest.raises(ConfigError, match="tolerance"):
-        replace(settings, tolerance=0)
+    for tolerance in (0, math.inf, math.nan):
+        with pytest.raises(ConfigError, match="tolerance"):
+            replace(settings, tolerance=tolerance)
+    with pytest.raises(ConfigError, match="is a file"):
+        replace(settings, out=Path(__file__))
 
 
 def test_a_network_that_ships_runs_on_the_engine_that_ships():
