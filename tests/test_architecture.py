@@ -24,7 +24,7 @@ LAYERS = [
     {"pipeline"},
     {"doctor"},
     {"tables"},
-    {"cli_data"},
+    {"cli_data", "cli_proof"},
     {"cli"},
     {"__main__"},
 ]

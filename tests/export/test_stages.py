@@ -63,6 +63,13 @@ def test_the_layers_of_an_int8_network_follow_those_of_its_parent(image):
     assert first_divergence(one, other, image[None]) is None
 
 
+def test_a_half_precision_file_is_compared_too(image, tmp_path):
+    from scunext_edge.export.to_fp16 import to_fp16
+
+    one = shipped("unext", "onnx-fp32")
+    assert first_divergence(one, to_fp16(one, tmp_path / "half"), image[None]) is None
+
+
 def test_another_network_differs_from_the_first_convolution_on(image, tmp_path):
     import onnx
     from onnx import numpy_helper
