@@ -106,6 +106,14 @@ def status(backend: str) -> BackendStatus:
     return BackendStatus(name=backend, available=True, version=version, devices=devices)
 
 
+def version_here(backend: str) -> str:
+    """The version of an engine; ``BackendMissing`` with reason and remedy if it does not work."""
+    found = status(backend)
+    if not found.available or found.version is None:
+        raise BackendMissing(found.reason or f"{backend} is not available", hint=found.hint)
+    return found.version
+
+
 def statuses(backends: Iterable[str] = BACKENDS) -> list[BackendStatus]:
     """The status of several backends, asked for at the same time, in the order given."""
     names = list(backends)

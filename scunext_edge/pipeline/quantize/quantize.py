@@ -21,7 +21,7 @@ from scunext_edge.benchmarks.suite import Suite
 from scunext_edge.data.calibration import open_calibration
 from scunext_edge.data.datasets import Dataset
 from scunext_edge.data.source import Source, calibration_images
-from scunext_edge.errors import BackendMissing, BackendUnavailable, EngineError, ExportError
+from scunext_edge.errors import BackendUnavailable, EngineError, ExportError
 from scunext_edge.evaluation.evaluate import evaluate
 from scunext_edge.evaluation.gate import paired_drop
 from scunext_edge.evaluation.records import Evaluation
@@ -35,7 +35,7 @@ from scunext_edge.pipeline.quantize.page import to_markdown
 from scunext_edge.pipeline.quantize.record import Search, Step, resumed
 from scunext_edge.pipeline.quantize.settings import Settings
 from scunext_edge.progress import Advance
-from scunext_edge.runtime.registry import status
+from scunext_edge.runtime.registry import version_here
 from scunext_edge.storage import write_text
 
 RANKER = "scunext_edge.evaluation.quick_worker"
@@ -76,14 +76,6 @@ def quantize(
     return Outcome(search=search, artifact=load(settings.out / best.artifact) if best else None)
 
 
-def _version(backend: str) -> str:
-    """Of the engine that scores and times; one that is not there is ``BackendMissing``."""
-    found = status(backend)
-    if not found.available or found.version is None:
-        raise BackendMissing(found.reason or f"{backend} is not available", hint=found.hint)
-    return found.version
-
-
 def _best(passed: Sequence[Step], steps: Sequence[Step]) -> str | None:
     """The rung with most INT8 that passed; else the one that comes nearest."""
     int8 = [step for step in passed if step.name != "fp16"]
@@ -106,7 +98,7 @@ class _Walk:
         self.source = Source(folder=str(settings.data), part=settings.part)
         self.dataset: Dataset = self.source.open()
         self.images, self.screening = open_calibration(calibration_images(settings.data))
-        self.version = _version(settings.backend)
+        self.version = version_here(settings.backend)
         self.search = resumed(settings.out, self._about(), settings.max_drop)
         self.original = settings.parent.file(".onnx").read_bytes()
 

@@ -16,7 +16,7 @@ from PIL import Image as PillowImage
 from scunext_edge import isolate, provenance
 from scunext_edge.data.datasets import Dataset, FolderDataset
 from scunext_edge.data.source import Source
-from scunext_edge.errors import ArtifactError, BackendMissing, ConfigError, missing_extra
+from scunext_edge.errors import ArtifactError, ConfigError, missing_extra
 from scunext_edge.evaluation.acceptance import Acceptance, accept
 from scunext_edge.evaluation.boundary import Boundary, boundaries
 from scunext_edge.evaluation.evaluate import evaluate
@@ -27,7 +27,7 @@ from scunext_edge.pipeline.verify.page import to_markdown
 from scunext_edge.pipeline.verify.same_bytes import same_bytes
 from scunext_edge.pipeline.verify.settings import Settings, Side
 from scunext_edge.progress import Advance
-from scunext_edge.runtime.registry import status
+from scunext_edge.runtime.registry import version_here
 from scunext_edge.storage import read_record, write_json, write_text
 
 # 1: first form
@@ -65,7 +65,7 @@ def verify(settings: Settings, *, advance: Advance = lambda what, done, of: None
             hint="give a data set with a test part of some hundred images",
         )
     candidate, reference = settings.candidate, settings.reference
-    versions = {it.backend: _version(it.backend) for it in (candidate, reference)}
+    versions = {it.backend: version_here(it.backend) for it in (candidate, reference)}
     advance("examining", 0, 1)
     found = _examined(candidate, source, settings.threads)
     with tempfile.TemporaryDirectory(prefix="scunext-edge-") as folder:
@@ -220,14 +220,6 @@ def _about(settings: Settings, dataset: Dataset, versions: Mapping[str, str]) ->
             for name, it in sides.items()
         },
     }
-
-
-def _version(backend: str) -> str:
-    """Of an engine; one that does not work here is ``BackendMissing``, before anything is done."""
-    found = status(backend)
-    if not found.available or found.version is None:
-        raise BackendMissing(found.reason or f"{backend} is not available", hint=found.hint)
-    return found.version
 
 
 def _pixels(dataset: Dataset) -> dict[str, int]:

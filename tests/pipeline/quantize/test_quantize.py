@@ -77,7 +77,7 @@ def asked(monkeypatch):
         for case in cases:
             yield case, SimpleNamespace(runs=values, failure=None)
 
-    monkeypatch.setattr(module, "_version", lambda backend: seen.version)
+    monkeypatch.setattr(module, "version_here", lambda backend: seen.version)
     monkeypatch.setattr(module.isolate, "call", ranks)
     monkeypatch.setattr(module, "evaluate", scores)
     monkeypatch.setattr(module, "run_cases", times)

@@ -22,6 +22,7 @@ from scunext_edge.pipeline.verify import verify as module
 from scunext_edge.pipeline.verify.page import to_markdown
 from scunext_edge.pipeline.verify.settings import Settings, Side, side
 from scunext_edge.pipeline.verify.verify import verify
+from scunext_edge.runtime import registry
 from scunext_edge.runtime.registry import BackendStatus
 from scunext_edge.spec import ModelSpec
 
@@ -76,6 +77,19 @@ def outlines(monkeypatch):
 
 
 @pytest.fixture
+def jobs(monkeypatch):
+    """The workers that were started."""
+    seen, real = [], isolate.call
+
+    def counted(module, *arguments, **options):
+        seen.append(module)
+        return real(module, *arguments, **options)
+
+    monkeypatch.setattr(isolate, "call", counted)
+    return seen
+
+
+@pytest.fixture
 def settings(data, tmp_path):
     artifact = make_artifact(tmp_path / "artifact")
     one = Side(artifact=artifact, backend="fake")
@@ -105,15 +119,9 @@ def test_the_record_and_its_page_are_written(settings, outlines):
         assert words in page
 
 
-def test_a_second_call_scores_nothing_again(settings, outlines, monkeypatch):
+def test_a_second_call_scores_nothing_again(settings, outlines, jobs):
     verify(settings)
-    jobs, real = [], isolate.call
-
-    def counted(module, *arguments, **options):
-        jobs.append(module)
-        return real(module, *arguments, **options)
-
-    monkeypatch.setattr(isolate, "call", counted)
+    jobs.clear()
     verify(settings)
     assert "scunext_edge.evaluation.worker" not in jobs
     assert len(outlines) == 1
@@ -168,16 +176,10 @@ def test_without_monai_the_outlines_are_missing_and_it_says_how_to_get_them(sett
     assert "were not measured" in to_markdown(found.content)
 
 
-def test_without_monai_a_second_call_scores_nothing_again(settings, monkeypatch):
+def test_without_monai_a_second_call_scores_nothing_again(settings, jobs, monkeypatch):
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     verify(settings)
-    jobs, real = [], isolate.call
-
-    def counted(module, *arguments, **options):
-        jobs.append(module)
-        return real(module, *arguments, **options)
-
-    monkeypatch.setattr(isolate, "call", counted)
+    jobs.clear()
     verify(settings)
     assert "scunext_edge.evaluation.worker" not in jobs
 
@@ -204,7 +206,7 @@ def test_scores_of_another_engine_version_are_not_taken(settings, outlines, monk
     stored = json.loads(path.read_text())
     stored["subject"]["backend_version"] = "0.0.1"
     path.write_text(json.dumps(stored))
-    monkeypatch.setattr(module, "_version", lambda backend: "0.0.2")
+    monkeypatch.setattr(module, "version_here", lambda backend: "0.0.2")
     verify(settings)
     assert json.loads(path.read_text())["subject"]["backend_version"] != "0.0.1"
     assert len(outlines) == 2
@@ -246,7 +248,7 @@ def test_two_sizes_cannot_be_compared(settings, tmp_path):
 
 def test_an_engine_that_is_not_there_is_an_error_before_anything_is_done(settings, monkeypatch):
     status = BackendStatus(name="fake", available=False, reason="no fake here", hint="get one")
-    monkeypatch.setattr(module, "status", lambda backend: status)
+    monkeypatch.setattr(registry, "status", lambda backend: status)
     with pytest.raises(BackendMissing, match="no fake here"):
         verify(settings)
     assert not settings.out.exists()
