@@ -151,9 +151,6 @@ def bench(
     as_json: JsonOption = False,
 ) -> None:
     """Export, time, score and gate networks on every engine; write the report. The main job."""
-    from dataclasses import replace
-
-    from scunext_edge.benchmarks.suite import load_suite
     from scunext_edge.evaluation.gate import DEFAULT_LIMITS
     from scunext_edge.pipeline import bench as pipeline
     from scunext_edge.pipeline.forms import OFFERED
@@ -161,10 +158,9 @@ def bench(
     from scunext_edge.pipeline.subjects import DEFAULT_MODELS
     from scunext_edge.progress import progress_bar
 
-    chosen = load_suite(suite)
     settings = Settings(
         out=out,
-        suite=chosen if threads is None else replace(chosen, threads=threads),
+        suite=_suite(suite, threads),
         models=tuple(models or DEFAULT_MODELS),
         backends=tuple(backend or OFFERED),
         precisions=tuple(precision or DEFAULT_PRECISIONS),
@@ -361,6 +357,16 @@ def _options(pairs: list[str], *, of: str = "--option") -> dict[str, Any]:
         except json.JSONDecodeError:
             parsed[name] = value
     return parsed
+
+
+def _suite(name: str, threads: int | None) -> Any:
+    """The suite, with other threads if asked for."""
+    from dataclasses import replace
+
+    from scunext_edge.benchmarks.suite import load_suite
+
+    chosen = load_suite(name)
+    return chosen if threads is None else replace(chosen, threads=threads)
 
 
 def _limits(pairs: list[str]) -> dict[str, float]:
