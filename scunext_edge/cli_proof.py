@@ -85,6 +85,9 @@ def quantize(
     part: Annotated[str, typer.Option(help="Which part of --data bounds the loss.")] = "val",
     method: Annotated[str, typer.Option(help="minmax, percentile or entropy.")] = "minmax",
     images: Annotated[int, typer.Option(min=1, help="That layers are ranked on.")] = 150,
+    nncf: Annotated[
+        bool, typer.Option("--nncf", help="NNCF's accuracy control beside it; -b openvino.")
+    ] = False,
     threads: ThreadsOption = 1,
     as_json: JsonOption = False,
 ) -> None:
@@ -108,6 +111,7 @@ def quantize(
         part=part,
         method=method,
         images=images,
+        nncf=nncf,
         command=("scunext-edge", *sys.argv[1:]),
     )
     with progress_bar() as advance:

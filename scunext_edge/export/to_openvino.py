@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ from scunext_edge.artifacts import Artifact
 from scunext_edge.benchmarks.environment import machine
 from scunext_edge.data.calibration import MANIFEST, Screening
 from scunext_edge.data.datasets import Dataset
+from scunext_edge.data.preprocess import mask_to_network, to_network
 from scunext_edge.errors import ConfigError
 from scunext_edge.export import graph, parity
 from scunext_edge.export.calibration import calibration_inputs, described
@@ -19,8 +20,9 @@ from scunext_edge.export.forwards import onnx_forward, openvino_forward
 from scunext_edge.export.imports import optional_imports, silenced, translated
 from scunext_edge.export.parity import Images
 from scunext_edge.export.writing import inherited, proofs, require, scratch, write
+from scunext_edge.metrics import score
 from scunext_edge.runtime.precision import sums_saturate
-from scunext_edge.spec import Precision
+from scunext_edge.spec import Array, Mask, Precision
 
 _ONNX_PRECISION: dict[str, Precision] = {"fp32": "fp32", "fp16": "fp32", "int8": "int8"}
 
@@ -56,30 +58,50 @@ def to_openvino(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """For NNCF's accuracy control: the most mean Dice that may be lost on these images."""
+
+    max_drop: float
+    validation: Dataset
+
+
 def to_openvino_nncf(
     onnx_artifact: Artifact,
     out: Path,
     *,
     calibration: Dataset,
     screening: Screening | None = None,
+    bound: Bound | None = None,
     images: Images | None = None,
 ) -> Artifact:
-    """Quantize an FP32 ONNX artifact by NNCF: symmetric, any device; a row of its own."""
+    """Quantize an FP32 ONNX artifact by NNCF: symmetric, any device; a row of its own.
+
+    With ``bound``, NNCF's accuracy control puts layers back to float until the bound holds.
+    """
     require(onnx_artifact, format="onnx", precision="fp32", wanted_by="NNCF")
     facts, proof = described(calibration, "nncf", screening)
     with silenced(), optional_imports("quantization by NNCF"):
         import nncf
-    model = _read(onnx_artifact)
-    data = nncf.Dataset(list(calibration_inputs(calibration, onnx_artifact.spec.size)))
-    attention = _attention(onnx_artifact)
+    model, size = _read(onnx_artifact), onnx_artifact.spec.size
+    options = {
+        "preset": nncf.QuantizationPreset.PERFORMANCE,  # symmetric
+        "subset_size": len(calibration),
+        "ignored_scope": nncf.IgnoredScope(names=_attention(onnx_artifact), validate=False),
+    }
+    data = nncf.Dataset(list(calibration_inputs(calibration, size)))
     with silenced(), translated("quantization by NNCF"):
-        quantized = nncf.quantize(
-            model,
-            data,
-            preset=nncf.QuantizationPreset.PERFORMANCE,  # symmetric
-            subset_size=len(calibration),
-            ignored_scope=nncf.IgnoredScope(names=attention, validate=False),
-        )
+        if bound is None:
+            quantized = nncf.quantize(model, data, **options)
+        else:
+            quantized = nncf.quantize_with_accuracy_control(
+                model,
+                data,
+                nncf.Dataset(list(_validation_items(bound.validation, size)), lambda it: it[0]),
+                _mean_dice,
+                max_drop=bound.max_drop,
+                **options,
+            )
     return _write(
         onnx_artifact,
         out,
@@ -90,6 +112,19 @@ def to_openvino_nncf(
         proofs={MANIFEST: proof},
         quantizer="nncf",
     )
+
+
+def _validation_items(dataset: Dataset, size: int) -> Iterator[tuple[dict[str, Array], Mask]]:
+    for index in range(len(dataset)):
+        sample = dataset[index]
+        image = to_network(sample.image_hwc, size)[None]
+        yield {"image": image}, mask_to_network(sample.mask_hw, size)
+
+
+def _mean_dice(compiled: Any, items: Iterable[Any]) -> tuple[float, list[float]]:
+    """Over what :func:`_validation_items` gave, as NNCF asks for it: the mean, and each."""
+    dice = [score(compiled(inputs)[0][0, 0] > 0, truth).dice for inputs, truth in items]
+    return sum(dice) / len(dice), dice
 
 
 def _attention(onnx_artifact: Artifact) -> list[str]:

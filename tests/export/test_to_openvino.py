@@ -13,7 +13,7 @@ ov = pytest.importorskip("openvino")
 pytest.importorskip("onnxruntime")
 
 from scunext_edge.export import to_openvino as module  # noqa: E402
-from scunext_edge.export.to_openvino import to_openvino, to_openvino_nncf  # noqa: E402
+from scunext_edge.export.to_openvino import Bound, to_openvino, to_openvino_nncf  # noqa: E402
 
 
 @pytest.mark.parametrize(("precision", "difference"), [("fp32", 1e-4), ("fp16", 0.2)])
@@ -84,3 +84,23 @@ def test_the_wrong_parent_is_refused(scunext_onnx, scunext_int8_tensorrt, tmp_pa
     with pytest.raises(ConfigError, match="made for tensorrt"):
         to_openvino(scunext_int8_tensorrt, tmp_path / "out", precision="int8")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_with_a_bound_nncf_keeps_layers_in_float_until_it_holds(
+    scunext_onnx, calibration, tmp_path
+):
+    """A bound that INT8 keeps anyway costs nothing; a tight one may cost layers."""
+    pytest.importorskip("nncf")
+    easy, hard = (
+        to_openvino_nncf(
+            scunext_onnx,
+            tmp_path / name,
+            calibration=calibration,
+            bound=Bound(max_drop=most, validation=calibration),
+        )
+        for name, most in (("easy", 0.9), ("hard", 0.0))
+    )
+    assert (easy.card.precision, easy.card.quantizer) == ("int8", "nncf")
+    assert "calibration.json" in hard.digests
+    size = [it.file(".bin").stat().st_size for it in (easy, hard)]
+    assert size[0] <= size[1]

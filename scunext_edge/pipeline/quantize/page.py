@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scunext_edge.pipeline.quantize.record import Search
+from scunext_edge.pipeline.quantize.record import NNCF, Search
 from scunext_edge.report.markdown import plain, table
 from scunext_edge.report.numbers import count, drop, milliseconds, score
 
@@ -13,7 +13,7 @@ def to_markdown(search: Search) -> str:
     lines = [
         f"# {headline(search)}",
         "",
-        f"On {about['backend']} with {about['threads']} threads; bounded on {about['images']} "
+        f"On {about['backend']}, threads: {about['threads']}. Bounded on {about['images']} "
         f"images of {about['data']} ({about['part']}), calibrated by {about['method']}.",
         "",
         *table(
@@ -29,7 +29,7 @@ def to_markdown(search: Search) -> str:
             [
                 (
                     step.name,
-                    count(len(step.float_layers)),
+                    "its own" if step.name == NNCF else count(len(step.float_layers)),
                     score(step.dice),
                     drop(step.drop),
                     drop(step.upper),

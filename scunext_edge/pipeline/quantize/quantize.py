@@ -30,9 +30,10 @@ from scunext_edge.export.forwards import onnx_forward
 from scunext_edge.export.mixed import keep_float, quantized_layers
 from scunext_edge.export.to_fp16 import to_fp16
 from scunext_edge.export.to_int8 import to_int8
+from scunext_edge.export.to_openvino import Bound, to_openvino_nncf
 from scunext_edge.export.writing import MODEL, proofs, write
 from scunext_edge.pipeline.quantize.page import to_markdown
-from scunext_edge.pipeline.quantize.record import Search, Step, resumed
+from scunext_edge.pipeline.quantize.record import NNCF, Search, Step, resumed
 from scunext_edge.pipeline.quantize.settings import Settings
 from scunext_edge.progress import Advance
 from scunext_edge.runtime.registry import version_here
@@ -81,7 +82,8 @@ def _best(passed: Sequence[Step], steps: Sequence[Step]) -> str | None:
     int8 = [step for step in passed if step.name != "fp16"]
     if int8 or passed:
         return min(int8 or passed, key=lambda step: len(step.float_layers)).name
-    nearest = min(steps, key=lambda step: step.upper, default=None)
+    ladder = [step for step in steps if step.name != NNCF]
+    nearest = min(ladder, key=lambda step: step.upper, default=None)
     return nearest.name if nearest else None
 
 
@@ -108,6 +110,8 @@ class _Walk:
         try:
             self._ladder()
             ended = "not reached"
+            if self.settings.nncf:
+                self._beside()
         except _OutOfTime:
             ended = "out of time"
         passed = self.search.passed
@@ -137,6 +141,21 @@ class _Walk:
                 failed = middle
         if not self.search.passed:
             self._half()
+
+    def _beside(self) -> None:
+        """The same bound by NNCF's own search."""
+        bound = Bound(max_drop=max(self.settings.max_drop, 0), validation=self.dataset)
+        self._measured(
+            NNCF,
+            (),
+            lambda folder: to_openvino_nncf(
+                self.settings.parent,
+                folder,
+                calibration=self.images,
+                screening=self.screening,
+                bound=bound,
+            ),
+        )
 
     def _int8(self) -> Artifact:
         """The one Q/DQ file, with its manifest."""

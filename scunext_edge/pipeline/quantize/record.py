@@ -14,6 +14,7 @@ from scunext_edge.storage import read_record, write_json
 SCHEMA = 1
 KIND = "quantization"
 FILE = "quantize.json"
+NNCF = "nncf"  # its accuracy control, which chooses its own layers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +46,8 @@ class Search:
 
     @property
     def passed(self) -> list[Step]:
-        """The rungs that keep the bound."""
-        return [it for it in self.steps if self.keeps(it)]
+        """The rungs that keep the bound; what stands beside the ladder is none."""
+        return [it for it in self.steps if self.keeps(it) and it.name != NNCF]
 
     def keeps(self, step: Step) -> bool:
         """Whether the loss is shown to be within the bound."""

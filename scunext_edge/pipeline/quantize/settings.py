@@ -27,6 +27,7 @@ class Settings:
     threads: int = 1
     part: str = "val"
     method: str = "minmax"
+    nncf: bool = False  # NNCF's accuracy control, measured beside the ladder
     images: int = 150  # that layers are ranked on; the bound is shown on all of the part
     command: tuple[str, ...] = ()
 
@@ -37,6 +38,8 @@ class Settings:
                 f"the loss cannot be bounded on the part {self.part!r}, which {why}",
                 hint="use val",
             )
+        if self.nncf and self.backend != "openvino":
+            raise ConfigError("NNCF writes OpenVINO files", hint="add --backend openvino")
         if "onnx" not in formats(self.backend):
             raise ConfigError(
                 f"{self.backend} reads no ONNX, and every rung of the ladder is an ONNX file",

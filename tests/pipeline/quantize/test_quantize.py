@@ -18,8 +18,10 @@ from scunext_edge.data.synthetic import SyntheticLesions
 from scunext_edge.errors import ArtifactError, ConfigError
 from scunext_edge.evaluation.records import Evaluation
 from scunext_edge.export.mixed import quantized_layers
+from scunext_edge.export.writing import write
 from scunext_edge.metrics import Scores
 from scunext_edge.pipeline.quantize import quantize as module
+from scunext_edge.pipeline.quantize.page import to_markdown
 from scunext_edge.pipeline.quantize.quantize import quantize
 from scunext_edge.pipeline.quantize.settings import Settings, seconds
 from scunext_edge.weights.shipped import shipped
@@ -200,6 +202,20 @@ def test_every_rung_was_compared_with_its_parent(settings, asked, tmp_path):
     assert record["tool"]["name"] == "scunext-edge"
 
 
+def test_nncf_stands_beside_the_ladder_and_is_never_its_best(settings, asked, monkeypatch):
+    def by_nncf(parent, folder, *, bound, **options):
+        assert (bound.max_drop, len(bound.validation)) == (0.002, 6)
+        int8 = shipped("unext", "onnx-int8")
+        return write(folder, int8.card, {"model.onnx": int8.file(".onnx").read_bytes()})
+
+    monkeypatch.setattr(module, "to_openvino_nncf", by_nncf)
+    found = quantize(settings(max_drop=0.002, backend="openvino", nncf=True))
+    assert rungs(found)[-1] == "nncf"
+    assert found.search.best == "mixed-3"
+    assert "| nncf " in to_markdown(found.search)
+    assert "its own" in to_markdown(found.search)
+
+
 @pytest.mark.parametrize("spoil", [{"about": {}}, {"steps": [{"name": "int8"}]}])
 def test_a_record_that_is_incomplete_is_an_error(settings, asked, tmp_path, spoil):
     quantize(settings(max_drop=0.1))
@@ -219,6 +235,7 @@ def test_a_record_that_is_incomplete_is_an_error(settings, asked, tmp_path, spoi
         ({"out": Path(__file__)}, "is a file"),
         ({"max_drop": 2.0}, "a bound of 2.0"),
         ({"images": 0}, "0 images to rank on"),
+        ({"nncf": True}, "NNCF writes OpenVINO files"),
         ({"parent": shipped("unext", "onnx-int8")}, "starts from onnx fp32"),
     ],
 )
