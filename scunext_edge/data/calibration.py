@@ -65,7 +65,7 @@ def open_calibration(source: Source) -> tuple[Dataset, Screening | None]:
     return _opened(source.folder, source.part)
 
 
-@lru_cache(maxsize=4)  # minutes of looking at pictures, for every form of every network
+@lru_cache(maxsize=4)  # many seconds of looking at pictures, for every form of every network
 def _opened(folder: str, part_name: str) -> tuple[Dataset, Screening]:
     path = Path(folder)
     whole, split = open_dataset(path), find_split(path)

@@ -164,7 +164,7 @@ def accept(
         risen=int((low_one & ~low_other).sum()),
         missed=_counts(missed_one, missed_other),
         newly_missed=_named(ids, missed_other & ~missed_one),
-        area_bias=_means(*bias) if lesions.any() else Pair(reference=None, candidate=None),
+        area_bias=_means(*bias),
         area_change=interval(bias[1] - bias[0], confidence=criteria.confidence)
         if lesions.any()
         else Interval(mean=0.0, low=0.0, high=0.0),

@@ -116,11 +116,9 @@ def _repeats(runner: Runner, images: Images) -> str | None:
     for row in range(2, len(images)):  # ends with another image than the one before
         _run(runner, images[row : row + 1])
     again = _run(runner, images[:1])
-    return (
-        None
-        if _same(first, again)
-        else (f"an image gives other logits after other images: {_apart(first, again)}")
-    )
+    if _same(first, again):
+        return None
+    return f"an image gives other logits after other images: {_apart(first, again)}"
 
 
 def _constants(runner: Runner, images: Images) -> str | None:
@@ -130,11 +128,9 @@ def _constants(runner: Runner, images: Images) -> str | None:
         if not np.isfinite(logits).all():
             return f"a {name} image gives logits that are infinite or not a number"
     after = _run(runner, images[:1])
-    return (
-        None
-        if _same(before, after)
-        else (f"an image gives other logits after constant ones: {_apart(before, after)}")
-    )
+    if _same(before, after):
+        return None
+    return f"an image gives other logits after constant ones: {_apart(before, after)}"
 
 
 def constant_images(size: int) -> dict[str, Images]:
@@ -180,11 +176,9 @@ def _reopened(open_runner: Open, runner: Runner, images: Images) -> str | None:
         again = _run(other, images[:1])
     finally:
         other.close()
-    return (
-        None
-        if _same(first, again)
-        else (f"opened a second time, it gives other logits: {_apart(first, again)}")
-    )
+    if _same(first, again):
+        return None
+    return f"opened a second time, it gives other logits: {_apart(first, again)}"
 
 
 def _same(one: Logits, other: Logits) -> bool:

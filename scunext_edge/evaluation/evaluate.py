@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,8 @@ def evaluate(
             wanted["backend_version"] = backend_version
         if stored := _stored(record, wanted, (dataset or source.open()).hash):
             return stored
+    if masks is not None:  # those of another artifact must not be taken for this one's
+        shutil.rmtree(masks, ignore_errors=True)
     kept = str(masks) if masks else None
     answer = _call(artifact, backend, source, device=device, threads=threads, masks=kept)
     evaluation = records.from_answer(answer)

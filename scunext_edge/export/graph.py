@@ -120,6 +120,24 @@ def producers(graph: GraphProto) -> dict[str, NodeProto]:
     return {name: node for node in graph.node for name in node.output}
 
 
+def prune(model: ModelProto) -> None:
+    """Remove the nodes and constants that no output needs any more."""
+    makers = producers(model.graph)
+    needed: set[str] = set()
+    waiting = [output.name for output in model.graph.output]
+    while waiting:
+        name = waiting.pop()
+        if name in needed:
+            continue
+        needed.add(name)
+        if name in makers:
+            waiting.extend(makers[name].input)
+    for field in (model.graph.node, model.graph.initializer):
+        kept = [it for it in field if needed & set(getattr(it, "output", None) or [it.name])]
+        del field[:]
+        field.extend(kept)
+
+
 def sources(
     tensor: str, makers: dict[str, NodeProto], *, through: Iterable[str]
 ) -> Iterator[NodeProto]:

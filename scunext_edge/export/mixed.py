@@ -39,7 +39,7 @@ def keep_float(original: bytes, quantized: bytes, names: Collection[str]) -> byt
     model.graph.initializer.extend(
         tensor for tensor in before.graph.initializer if tensor.name not in present
     )
-    _prune(model)
+    graph.prune(model)
     onnx.checker.check_model(model, full_check=True)
     return graph.to_bytes(model)
 
@@ -76,7 +76,7 @@ def without_quantization(quantized: bytes) -> bytes:
         node.input[:] = [instead.get(name, name) for name in node.input]
     del model.graph.node[:]
     model.graph.node.extend(kept)
-    _prune(model)
+    graph.prune(model)
     onnx.checker.check_model(model, full_check=True)
     return graph.to_bytes(model)
 
@@ -91,21 +91,3 @@ def _layers(model: ModelProto) -> list[str]:
             name in makers and makers[name].op_type == "DequantizeLinear" for name in node.input
         )
     ]
-
-
-def _prune(model: ModelProto) -> None:
-    """Remove what no output needs any more: Q/DQ pairs and constants that nobody reads."""
-    makers = graph.producers(model.graph)
-    needed: set[str] = set()
-    waiting = [output.name for output in model.graph.output]
-    while waiting:
-        name = waiting.pop()
-        if name in needed:
-            continue
-        needed.add(name)
-        if name in makers:
-            waiting.extend(makers[name].input)
-    for field in (model.graph.node, model.graph.initializer):
-        kept = [it for it in field if needed & set(getattr(it, "output", None) or [it.name])]
-        del field[:]
-        field.extend(kept)

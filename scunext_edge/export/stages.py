@@ -118,20 +118,11 @@ def _onnx_values(artifact: Artifact, image: Image) -> Values:
 
     model = onnx.load(artifact.file(".onnx"))
     first = next(node for node in model.graph.node if node.op_type == "Conv").input[0]
-    makers = graph.producers(model.graph)
-    wanted, waiting = set(), [first]
-    while waiting:
-        name = waiting.pop()
-        if name in makers and makers[name].name not in wanted:
-            wanted.add(makers[name].name)
-            waiting.extend(makers[name].input)
-    kept = [node for node in model.graph.node if node.name in wanted]
-    del model.graph.node[:]
-    model.graph.node.extend(kept)
     del model.graph.output[:]
     model.graph.output.append(
         onnx.helper.make_tensor_value_info(first, onnx.TensorProto.FLOAT, None)
     )
+    graph.prune(model)
     with translated("reading a graph"):
         (values,) = ReferenceEvaluator(model).run(None, {"image": image[None]})
     return np.asarray(values[0].transpose(1, 2, 0), np.float32)

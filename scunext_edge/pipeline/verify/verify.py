@@ -60,8 +60,8 @@ def verify(settings: Settings, *, advance: Advance = lambda what, done, of: None
     dataset = source.open()
     if len(dataset) < _LEAST_IMAGES:
         raise ConfigError(
-            f"{dataset.name} has {len(dataset)} images to verify on; {_LEAST_IMAGES} are too few "
-            "for anything",
+            f"{dataset.name} has {len(dataset)} images to verify on; the checks alone take "
+            f"{_LEAST_IMAGES}",
             hint="give a data set with a test part of some hundred images",
         )
     candidate, reference = settings.candidate, settings.reference

@@ -200,6 +200,24 @@ def test_an_interruption_among_the_outlines_loses_no_score(settings, outlines, m
     assert not (settings.out / "masks").exists()
 
 
+def test_masks_that_another_candidate_left_are_not_measured(settings, outlines, tmp_path):
+    left = settings.out / "masks" / "candidate" / "of-another.png"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"")
+    seen = []
+    measured = module.boundaries
+
+    def looked_at(source, ids, folders, **options):
+        seen.extend(it.name for it in folders["candidate"].iterdir())
+        return measured(source, ids, folders, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "boundaries", looked_at)
+        verify(settings)
+    assert len(seen) == 6
+    assert "of-another.png" not in seen
+
+
 def test_scores_of_another_engine_version_are_not_taken(settings, outlines, monkeypatch):
     verify(settings)
     path = settings.out / "candidate.evaluation.json"
