@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from scunext_edge import __version__, cli_data, cli_proof
+from scunext_edge import __version__, cli_data, cli_measure, cli_proof
+from scunext_edge.cli_options import DataOption, JsonOption, OutOption, ThreadsOption, options
 from scunext_edge.errors import ScunextEdgeError, require
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -35,13 +36,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cli_data.app, name="data")
+app.command()(cli_measure.bench)
+app.command()(cli_measure.report)
 app.command()(cli_proof.verify)
 app.command()(cli_proof.quantize)
-
-DataOption = Annotated[Path, typer.Option("--data", "-d", help="Folder of images and masks.")]
-OutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print data, not prose.")]
-ThreadsOption = Annotated[int, typer.Option(min=1, help="CPU threads.")]
 
 
 def _print_version(asked: bool) -> None:
@@ -100,7 +98,7 @@ def train(
             recipe=recipe,
             data=data,
             out=out,
-            options=_options(option or []),
+            options=options(option or []),
             away_from=away_from,
             resume=resume,
             machine=Machine(accelerator=accelerator, devices=devices, threads=threads),
@@ -116,80 +114,6 @@ def train(
         f"{artifact.directory}: epoch {training['epoch']}, validation Dice "
         f"{training['val_dice']:.4f}, IoU {training['val_iou']:.4f}"
     )
-
-
-@app.command()
-def bench(
-    models: Annotated[
-        list[str] | None, typer.Argument(help="Names or artifacts; default: the four networks.")
-    ] = None,
-    data: Annotated[
-        Path | None, typer.Option("--data", "-d", help="Images and masks; default: drawn ones.")
-    ] = None,
-    out: OutOption = Path("runs/bench"),
-    backend: Annotated[
-        list[str] | None, typer.Option("--backend", "-b", help="Repeatable; default: all.")
-    ] = None,
-    precision: Annotated[
-        list[str] | None, typer.Option("--precision", "-p", help="fp32, fp16, int8; repeatable.")
-    ] = None,
-    suite: Annotated[str, typer.Option(help="default, full, or the path of a TOML file.")] = (
-        "default"
-    ),
-    part: Annotated[str, typer.Option(help="Which part of --data is scored.")] = "test",
-    images: Annotated[int, typer.Option(min=2, help="Without --data: how many are drawn.")] = 48,
-    size: Annotated[
-        int | None, typer.Option(help="Side of the input; default: as trained.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    threads: Annotated[int | None, typer.Option(min=1, help="Instead of the suite's.")] = None,
-    gate: Annotated[
-        list[str] | None, typer.Option(help="METRIC=LARGEST_DROP; repeatable; default dice=0.005.")
-    ] = None,
-    confidence: Annotated[float, typer.Option(help="Of the bound that the gate looks at.")] = 0.95,
-    licence: Annotated[str | None, typer.Option(help="Of the images, for the report.")] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Export, time, score and gate networks on every engine; write the report. The main job."""
-    from scunext_edge.evaluation.gate import DEFAULT_LIMITS
-    from scunext_edge.pipeline import bench as pipeline
-    from scunext_edge.pipeline.forms import OFFERED
-    from scunext_edge.pipeline.settings import DEFAULT_PRECISIONS, Settings
-    from scunext_edge.pipeline.subjects import DEFAULT_MODELS
-    from scunext_edge.progress import progress_bar
-
-    settings = Settings(
-        out=out,
-        suite=_suite(suite, threads),
-        models=tuple(models or DEFAULT_MODELS),
-        backends=tuple(backend or OFFERED),
-        precisions=tuple(precision or DEFAULT_PRECISIONS),
-        data=data,
-        part=part,
-        drawn=images,
-        size=size,
-        device=device,
-        limits=_limits(gate) if gate else DEFAULT_LIMITS,
-        confidence=confidence,
-        licence=licence,
-        command=("scunext-edge", *sys.argv[1:]),
-    )
-    with progress_bar() as advance:
-        outcome = pipeline.bench(settings, advance=advance)
-    print(json.dumps(outcome.content) if as_json else _bench_summary(outcome))
-    raise typer.Exit(outcome.exit_code)
-
-
-@app.command()
-def report(
-    run: Annotated[Path, typer.Argument(help="Folder that `bench` wrote.")],
-) -> None:
-    """Write a run's tables and pages again from its records."""
-    from scunext_edge.report.write import write_report
-
-    files = write_report(run)
-    for path in (files.csv, files.markdown, files.html):
-        print(path or files.html_reason)
 
 
 @app.command()
@@ -310,7 +234,7 @@ def profile(
     from scunext_edge.models.paper import paper_table
     from scunext_edge.tables import profile_tables
 
-    found = counted(model, size=size, options=_options(option or []))
+    found = counted(model, size=size, options=options(option or []))
     paper = paper_table()
     if as_json:
         print(json.dumps({**asdict(found), "paper_table": [asdict(row) for row in paper]}))
@@ -345,49 +269,9 @@ def main() -> None:
         raise SystemExit(error.exit_code) from error
 
 
-def _options(pairs: list[str], *, of: str = "--option") -> dict[str, Any]:
-    """``skip=false`` to ``{"skip": False}``."""
-    parsed = {}
-    for pair in pairs:
-        name, separator, value = pair.partition("=")
-        if not separator:
-            raise typer.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint=of)
-        try:
-            parsed[name] = json.loads(value)
-        except json.JSONDecodeError:
-            parsed[name] = value
-    return parsed
-
-
-def _suite(name: str, threads: int | None) -> Any:
-    """The suite, with other threads if asked for."""
-    from dataclasses import replace
-
-    from scunext_edge.benchmarks.suite import load_suite
-
-    chosen = load_suite(name)
-    return chosen if threads is None else replace(chosen, threads=threads)
-
-
-def _limits(pairs: list[str]) -> dict[str, float]:
-    """``dice=0.005`` to ``{"dice": 0.005}``."""
-    limits = {}
-    for name, value in _options(pairs, of="--gate").items():
-        if not isinstance(value, (int, float)) or isinstance(value, bool):
-            raise typer.BadParameter(f"{value!r} is no number", param_hint="--gate")
-        limits[name] = float(value)
-    return limits
-
-
 def _pairs(values: dict[str, Any]) -> str:
     """One line a value, numbers to four significant digits."""
     return "\n".join(
         f"{name:22} {value:.4g}" if isinstance(value, float) else f"{name:22} {value}"
         for name, value in values.items()
     )
-
-
-def _bench_summary(outcome: Any) -> str:
-    """The verdict in words, then where the report is."""
-    page = outcome.files.html or outcome.files.html_reason
-    return f"{outcome.verdict}\n\nreport: {page}\n        {outcome.files.markdown}"

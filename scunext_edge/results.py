@@ -9,16 +9,26 @@ from typing import Any, Literal
 from scunext_edge.errors import ArtifactError
 
 # 1: first form
-SCHEMA = 1
+# 2: intervals and bound in ``latency_ms``; ``scenario``, ``stability`` and its reasons,
+#    ``cold_start_ms``, ``energy_mj``, ``limit_share``, ``bound_by``. What an older file lacks is
+#    null, so 1 is still read.
+SCHEMA = 2
+OLDEST = 1
 
 Status = Literal["ok", "skipped", "failed"]
 GateResult = Literal["passed", "failed", "reference"]
 Region = Literal["compute", "transfer", "end_to_end"]
+Stability = Literal["stable", "unstable", "inconclusive"]
+Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """Milliseconds of one region over all values of all processes; mad is the median deviation."""
+    """Milliseconds of one region over all values of all processes; mad is the median deviation.
+
+    Intervals have 95 % confidence, the bound 99 % (:mod:`scunext_edge.benchmarks.intervals`);
+    null: too few processes or values to say.
+    """
 
     region: Region
     median: float
@@ -27,6 +37,10 @@ class Latency:
     p99: float
     n: int
     processes: int
+    median_interval: Interval | None = None
+    p90_interval: Interval | None = None
+    p99_interval: Interval | None = None
+    p99_bound: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +64,13 @@ class Row:
     artifact_id: str | None = None
     output: str = "logits"
     latency_ms: Latency | None = None
+    stability: Stability | None = None  # whether the latency may be believed
+    stability_reasons: Sequence[str] = field(default_factory=tuple)
+    scenario: str = "single-stream"
+    cold_start_ms: float | None = None  # process start to first mask, median
+    energy_mj: float | None = None  # millijoule per image
+    limit_share: float | None = None  # of what this machine could do; 1: no faster is possible
+    bound_by: str | None = None  # compute, memory or overhead
     memory_mb: float | None = None  # peak resident set of a process of its own, over its imports
     dice: float | None = None  # mean over images
     iou: float | None = None
@@ -94,7 +115,7 @@ def to_json(
 
 def rows_from_json(content: dict[str, Any]) -> list[Row]:
     """Read the rows back. An unknown schema, or fields that are not its, is an ArtifactError."""
-    if content.get("schema") != SCHEMA:
+    if content.get("schema") not in range(OLDEST, SCHEMA + 1):
         raise ArtifactError(
             f"results of schema {content.get('schema')!r}; this version reads {SCHEMA}",
             hint="they were written by another version of scunext-edge",
@@ -110,4 +131,13 @@ def rows_from_json(content: dict[str, Any]) -> list[Row]:
 
 def _row(fields: dict[str, Any]) -> Row:
     latency = fields.get("latency_ms")
-    return Row(**{**fields, "latency_ms": Latency(**latency) if latency else None})
+    return Row(**{**fields, "latency_ms": _latency(latency) if latency else None})
+
+
+def _latency(fields: dict[str, Any]) -> Latency:
+    intervals = {
+        name: tuple(value)
+        for name, value in fields.items()
+        if name.endswith("_interval") and value is not None
+    }
+    return Latency(**{**fields, **intervals})

@@ -95,11 +95,14 @@ def read_json(path: Path) -> Any:
         raise ArtifactError(f"{path} cannot be read: {error}") from error
 
 
-def read_record(path: Path, *, kind: str, schema: int) -> dict[str, Any]:
-    """Read a record of ours; another kind or schema, or no record at all: ``ArtifactError``."""
+def read_record(path: Path, *, kind: str, schema: int, oldest: int = 0) -> dict[str, Any]:
+    """Read a record of ours; another kind or schema, or no record at all: ``ArtifactError``.
+
+    Schemas from ``oldest`` (if given) to ``schema`` are read.
+    """
     data = read_json(path)
     found = (data.get("schema"), data.get("kind")) if isinstance(data, dict) else (None, None)
-    if found != (schema, kind):
+    if found[1] != kind or found[0] not in range(oldest or schema, schema + 1):
         raise ArtifactError(
             f"{path} is {found[1]!r} of schema {found[0]!r}; "
             f"this version reads {kind!r} of schema {schema}",

@@ -24,7 +24,8 @@ LAYERS = [
     {"pipeline"},
     {"doctor"},
     {"tables"},
-    {"cli_data", "cli_proof"},
+    {"cli_options"},
+    {"cli_data", "cli_measure", "cli_proof"},
     {"cli"},
     {"__main__"},
 ]

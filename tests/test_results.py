@@ -20,6 +20,10 @@ ROW = [
     "iou_drop_upper", "gate", "worst_image", "doubts",
 ]  # fmt: skip
 BESIDE = ["precision_score", "recall"]  # the other two metrics; `precision` is the number format
+SINCE_2 = [
+    "stability", "stability_reasons", "scenario", "cold_start_ms", "energy_mj", "limit_share",
+    "bound_by",
+]  # fmt: skip
 
 MEASURED = Row(
     model="scunext",
@@ -72,6 +76,10 @@ def content(*rows):
     )
 
 
+def plain(row):
+    return replace(row, doubts=tuple(row.doubts), stability_reasons=tuple(row.stability_reasons))
+
+
 def through_json(data):
     return json.loads(json.dumps(data))
 
@@ -79,16 +87,23 @@ def through_json(data):
 def test_the_top_level_and_the_rows_have_exactly_the_keys_that_were_promised():
     data = through_json(content(MEASURED))
     assert list(data) == ["schema", "created", "tool", "environment", "data", "rows"]
-    assert data["schema"] == SCHEMA == 1
-    assert sorted(data["rows"][0]) == sorted([*ROW, *BESIDE])
+    assert data["schema"] == SCHEMA == 2
+    assert sorted(data["rows"][0]) == sorted([*ROW, *BESIDE, *SINCE_2])
     assert list(data["rows"][0]["latency_ms"]) == [
         "region", "median", "mad", "p90", "p99", "n", "processes",
+        "median_interval", "p90_interval", "p99_interval", "p99_bound",
     ]  # fmt: skip
 
 
 def test_rows_come_back_as_they_were():
     found = rows_from_json(through_json(content(MEASURED, SKIPPED)))
-    assert [replace(row, doubts=tuple(row.doubts)) for row in found] == [MEASURED, SKIPPED]
+    assert [plain(row) for row in found] == [MEASURED, SKIPPED]
+
+
+def test_intervals_come_back_as_they_were():
+    latency = replace(MEASURED.latency_ms, median_interval=(3.9, 4.1), p99_bound=6.0)
+    sure = replace(MEASURED, latency_ms=latency, stability="stable", stability_reasons=("so",))
+    assert plain(rows_from_json(through_json(content(sure)))[0]) == sure
 
 
 def test_what_was_not_measured_is_null():
@@ -97,21 +112,21 @@ def test_what_was_not_measured_is_null():
     assert unknown == {
         "precision_ran", "quantizer", "params", "macs", "flops", "size_bytes", "artifact_id",
         "latency_ms", "memory_mb", "dice", "iou", "precision_score", "recall", "dice_drop",
-        "dice_drop_upper", "iou_drop", "iou_drop_upper", "gate", "worst_image",
+        "dice_drop_upper", "iou_drop", "iou_drop_upper", "gate", "worst_image", "stability",
+        "cold_start_ms", "energy_mj", "limit_share", "bound_by",
     }  # fmt: skip
 
 
 def test_a_file_of_schema_1_is_read_forever():
     data = json.loads((STORED / "schema-1.results.json").read_text())
     measured, skipped = rows_from_json(data)
-    assert replace(measured, doubts=tuple(measured.doubts)) == MEASURED
-    assert replace(skipped, doubts=tuple(skipped.doubts)) == SKIPPED
+    assert [plain(measured), plain(skipped)] == [MEASURED, SKIPPED]
     assert sorted(data["rows"][0]) == sorted([*ROW, *BESIDE])
 
 
-@pytest.mark.parametrize("schema", [0, 2, "1", None])
+@pytest.mark.parametrize("schema", [0, 3, "1", None])
 def test_an_unknown_schema_is_refused_by_its_number(schema):
-    with pytest.raises(ArtifactError, match=f"results of schema {schema!r}; this version reads 1"):
+    with pytest.raises(ArtifactError, match=f"results of schema {schema!r}; this version reads 2"):
         rows_from_json({**content(MEASURED), "schema": schema})
 
 
@@ -147,4 +162,4 @@ def test_the_key_of_a_row_is_unique_within_a_run_and_fit_for_a_file_name():
 
 def test_a_row_holds_plain_values_only():
     assert through_json(asdict(MEASURED))["doubts"] == list(MEASURED.doubts)
-    assert {field.name for field in fields(Row)} == {*ROW, *BESIDE}
+    assert {field.name for field in fields(Row)} == {*ROW, *BESIDE, *SINCE_2}

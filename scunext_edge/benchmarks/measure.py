@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -32,12 +33,15 @@ Clock = Callable[[], int]  # nanoseconds
 class Plan:
     """What is timed and how often, in one process.
 
-    ``budget_s`` bounds warm-up and values together; null: take them all, however long.
+    ``values`` and ``duration_s`` are both minimums: values are taken until there are as many and
+    they took as long. ``budget_s`` bounds warm-up and values together; null: take them all,
+    however long.
     """
 
     region: Region
     warmup: int
     values: int
+    duration_s: float = 0.0
     budget_s: float | None = None
 
     def __post_init__(self) -> None:
@@ -50,6 +54,11 @@ class Plan:
             raise ConfigError(
                 "a time budget needs more than 0 seconds and at least one warm-up call",
                 hint="how many values fit is decided by what the warm-up took",
+            )
+        if self.duration_s < 0 or self.duration_s > (self.budget_s or math.inf):
+            raise ConfigError(
+                f"values for {self.duration_s:g} s do not fit into {self.budget_s} s",
+                hint="leave the budget out, or ask for a duration from 0 to the budget",
             )
 
 
@@ -78,8 +87,7 @@ def measure(
     call = _region_call(runner, inputs, encoded, plan.region)
     with _gc_paused():
         warmup = _warm_up(call, plan, clock)
-        count = _affordable(plan, warmup)
-        values = tuple(_time_once(call, clock) for _ in range(count))
+        values = _values(call, plan, _affordable(plan, warmup), clock)
     return Samples(warmup_ns=warmup, values_ns=values)
 
 
@@ -125,6 +133,17 @@ def _warm_up(call: Call, plan: Plan, clock: Clock) -> tuple[int, ...]:
     taken: list[int] = []
     while len(taken) < plan.warmup and (len(taken) < MINIMUM_WARMUP or sum(taken) < limit_ns):
         taken.append(_time_once(call, clock))
+    return tuple(taken)
+
+
+def _values(call: Call, plan: Plan, count: int, clock: Clock) -> tuple[int, ...]:
+    """At least ``count``, and more of them until the planned duration is filled."""
+    taken = [_time_once(call, clock) for _ in range(count)]
+    if plan.duration_s:
+        spent = sum(taken)
+        while spent < plan.duration_s * 1e9:
+            taken.append(_time_once(call, clock))
+            spent += taken[-1]
     return tuple(taken)
 
 

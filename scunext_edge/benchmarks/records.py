@@ -14,7 +14,9 @@ from scunext_edge.results import Region
 from scunext_edge.storage import read_record, write_json
 
 # 1: first form
-SCHEMA = 1
+# 2: ``control`` and ``plan.duration_s``; both may be absent, so 1 is still read
+SCHEMA = 2
+OLDEST = 1
 KIND = "measurement"
 TOOL = {"name": "scunext-edge", "version": __version__}
 
@@ -85,6 +87,7 @@ class Record:
     region: Region
     plan: Plan
     runs: tuple[Run, ...] = ()
+    control: Run | None = None  # one more process after all others: has the machine drifted?
     memory: Memory | None = None
     failure: Failure | None = None
     tool: Mapping[str, str] = field(default_factory=lambda: dict(TOOL))
@@ -101,7 +104,7 @@ def save(path: Path, record: Record) -> None:
 
 def load(path: Path) -> Record:
     """Read what :func:`save` wrote. Another schema, or no record at all, is an ArtifactError."""
-    data = read_record(path, kind=KIND, schema=SCHEMA)
+    data = read_record(path, kind=KIND, schema=SCHEMA, oldest=OLDEST)
     try:
         return _from_json(data)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -118,13 +121,16 @@ def _from_json(data: Mapping[str, Any]) -> Record:
         subject=Subject(**{**data["subject"], **_tuples(data["subject"], "cpus", "input_shape")}),
         region=data["region"],
         plan=Plan(**data["plan"]),
-        runs=tuple(
-            Run(**{**run, **_tuples(run, "warmup_ns", "values_ns")}) for run in data["runs"]
-        ),
+        runs=tuple(_run(run) for run in data["runs"]),
+        control=_run(data["control"]) if data.get("control") else None,
         memory=Memory(**data["memory"]) if data["memory"] else None,
         failure=Failure(**data["failure"]) if data["failure"] else None,
         tool=dict(data["tool"]),
     )
+
+
+def _run(data: Mapping[str, Any]) -> Run:
+    return Run(**{**data, **_tuples(data, "warmup_ns", "values_ns")})
 
 
 def _tuples(data: Mapping[str, Any], *names: str) -> dict[str, tuple[int, ...]]:

@@ -24,6 +24,9 @@ _THREAD_VARIABLES = (
 )
 
 
+Kind = Literal["latency", "control", "memory"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """One thing to measure. ``name`` is unique within a call and fit for a file name."""
@@ -40,7 +43,7 @@ class Step:
     """One process that is about to start, or was found done, for who shows progress."""
 
     case: str
-    kind: Literal["latency", "memory"]
+    kind: Kind
     round: int  # from 0
     done: int  # steps behind us
     total: int
@@ -56,8 +59,10 @@ def run_cases(
 ) -> Iterator[tuple[Case, Record]]:
     """Measure every case, and yield each with its record once it is complete or has failed.
 
-    Each case and round is a process of its own; within a round the order is shuffled, so that a
-    drift of the machine hits all alike. After every process the record is written to
+    Each case and round is a process of its own. The order is shuffled, and every second round
+    takes that of the round before backwards (ABBA), so that a steady drift of the machine hits
+    all alike; the first case of all is run once more at the end, which shows whether there was
+    one. After every process the record is written to
     ``folder/NAME--REGION.measurement.json``, so an interruption loses one process at most, and
     what a record already holds of the same subject and plan is not done again. A case that
     fails carries its reason and stops no other; the next call tries it again.
@@ -85,22 +90,25 @@ class _Session:
         self.machine = machine()
         self.cases = list(cases)
         self.records = {case.name: self._begin(case) for case in cases}
+        self.timed_anew = False
 
-    def steps(self) -> list[tuple[Case, Literal["latency", "memory"], int]]:
+    def steps(self) -> list[tuple[Case, Kind, int]]:
         """Everything in order, what is done already included: the order must not depend on it."""
-        order: list[tuple[Case, Literal["latency", "memory"], int]] = []
+        order: list[tuple[Case, Kind, int]] = []
         for round_ in range(self.suite.rounds):
             order += [(case, "latency", round_) for case in self._shuffled(round_)]
+        if order:
+            order.append((order[0][0], "control", self.suite.rounds))
         if self.suite.memory:
             order += [(case, "memory", 0) for case in self._shuffled(self.suite.rounds)]
         return order
 
-    def take(self, case: Case, kind: Literal["latency", "memory"], round_: int) -> None:
+    def take(self, case: Case, kind: Kind, round_: int) -> None:
         """Do one step unless it is done, or its case has failed; store what came of it."""
         record = self.records[case.name]
-        is_done = record.memory is not None if kind == "memory" else len(record.runs) > round_
-        if is_done or record.failure is not None:
+        if record.failure is not None or self._is_done(record, kind, round_):
             return
+        self.timed_anew |= kind == "latency"
         try:
             answer = isolate.call(
                 self.worker,
@@ -108,11 +116,17 @@ class _Session:
                 timeout_s=self.suite.timeout_s,
                 env=dict.fromkeys(_THREAD_VARIABLES, str(self.suite.threads)),
             )
-            record = self._grown(record, answer)
+            record = self._grown(record, answer, kind)
         except ScunextEdgeError as error:
             record = replace(record, failure=_failure(error))
         self.records[case.name] = record
         records.save(self._path(case), record)
+
+    def _is_done(self, record: Record, kind: Kind, round_: int) -> bool:
+        """A control is one only after everything else, so any new value asks for a new one."""
+        if kind == "control":
+            return record.control is not None and not self.timed_anew
+        return record.memory is not None if kind == "memory" else len(record.runs) > round_
 
     def _begin(self, case: Case) -> Record:
         """What is stored of this case, if it is the same case; otherwise an empty record."""
@@ -149,7 +163,7 @@ class _Session:
     def _job(self, record: Record, case: Case, kind: str) -> dict[str, Any]:
         return {
             "asks_precision": record.subject.precision_ran is None,
-            "kind": kind,
+            "kind": "memory" if kind == "memory" else "latency",
             "artifact": str(case.artifact.directory),
             "backend": case.backend,
             "device": case.device,
@@ -160,7 +174,7 @@ class _Session:
             "plan": asdict(self.suite.plan),
         }
 
-    def _grown(self, record: Record, answer: dict[str, Any]) -> Record:
+    def _grown(self, record: Record, answer: dict[str, Any], kind: Kind) -> Record:
         subject = replace(
             record.subject,
             backend_version=answer["backend_version"],
@@ -175,25 +189,24 @@ class _Session:
             )
         if "memory" in answer:
             return replace(record, subject=subject, memory=Memory(**answer["memory"]))
-        run = answer["run"]
-        return replace(
-            record,
-            subject=subject,
-            runs=(
-                *record.runs,
-                Run(
-                    started=run["started"],
-                    environment={"machine": self.machine, **run["environment"]},
-                    warmup_ns=tuple(run["warmup_ns"]),
-                    values_ns=tuple(run["values_ns"]),
-                    open_ms=run["open_ms"],
-                    harness_ns=run["harness_ns"],
-                ),
-            ),
+        told = answer["run"]
+        run = Run(
+            started=told["started"],
+            environment={"machine": self.machine, **told["environment"]},
+            warmup_ns=tuple(told["warmup_ns"]),
+            values_ns=tuple(told["values_ns"]),
+            open_ms=told["open_ms"],
+            harness_ns=told["harness_ns"],
         )
+        if kind == "control":
+            return replace(record, subject=subject, control=run)
+        return replace(record, subject=subject, runs=(*record.runs, run))
 
     def _shuffled(self, round_: int) -> list[Case]:
-        return random.Random(f"{self.suite.seed}-{round_}").sample(self.cases, len(self.cases))
+        """Every second round is the one before it backwards."""
+        shuffle = random.Random(f"{self.suite.seed}-{round_ // 2}")
+        order = shuffle.sample(self.cases, len(self.cases))
+        return order[::-1] if round_ % 2 else order
 
     def _path(self, case: Case) -> Path:
         return self.folder / f"{case.name}--{self.suite.region}.measurement.json"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scunext_edge.benchmarks.intervals import Estimate, estimate, upper_bound
 from scunext_edge.benchmarks.records import Record, Run
 from scunext_edge.results import Latency
 
@@ -60,6 +61,8 @@ def latency(record: Record) -> Latency | None:
     if not values:
         return None
     summary = summarize([value / 1e6 for value in values])
+    found = estimate([run.values_ns for run in record.runs], (50, 90, 99))
+    bound = upper_bound(values, 99)
     return Latency(
         region=record.region,
         median=summary.median,
@@ -68,6 +71,10 @@ def latency(record: Record) -> Latency | None:
         p99=summary.p99,
         n=summary.count,
         processes=len(record.runs),
+        median_interval=_interval_ms(found[50]),
+        p90_interval=_interval_ms(found[90]),
+        p99_interval=_interval_ms(found[99]) if bound is not None else None,
+        p99_bound=None if bound is None else bound / 1e6,
     )
 
 
@@ -94,6 +101,11 @@ def doubts(record: Record) -> list[str]:
         *_elsewhere(record.runs),
         *_governor(record.runs),
     ]
+
+
+def _interval_ms(found: Estimate) -> tuple[float, float] | None:
+    ends = found.interval()
+    return None if ends is None else (ends[0] / 1e6, ends[1] / 1e6)
 
 
 def _too_few(record: Record) -> Iterator[str]:

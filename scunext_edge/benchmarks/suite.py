@@ -25,6 +25,7 @@ _EXPECTED = {
     "rounds": "a whole number, 1 or more",
     "warmup": "a whole number, 0 or more",
     "values": "a whole number, 1 or more",
+    "duration_s": "seconds, 0 or more",
     "budget_s": "seconds, more than 0",
     "timeout_s": "seconds, more than 0",
     "threads": "a whole number, 1 or more",
@@ -45,6 +46,7 @@ class Suite:
     rounds: int
     warmup: int
     values: int
+    duration_s: float = 0.0  # per process, at least; beside ``values``
     budget_s: float | None = None  # per process, warm-up and values; null: no limit
     timeout_s: float = 600.0  # a process that takes longer is stopped, and its case has failed
     threads: int = 1
@@ -67,7 +69,11 @@ class Suite:
     def plan(self) -> Plan:
         """What each process does."""
         return Plan(
-            region=self.region, warmup=self.warmup, values=self.values, budget_s=self.budget_s
+            region=self.region,
+            warmup=self.warmup,
+            values=self.values,
+            duration_s=self.duration_s,
+            budget_s=self.budget_s,
         )
 
 
@@ -131,7 +137,8 @@ def _fits(key: str, value: Any) -> bool:
         return True
     if key in _LEAST:
         return _whole(value, _LEAST[key])
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e9
+    least = 0 if key == "duration_s" else 1e-9
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value < 1e9
 
 
 def _whole(value: Any, least: int) -> bool:

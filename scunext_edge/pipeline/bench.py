@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
 from scunext_edge.benchmarks.environment import machine
 from scunext_edge.benchmarks.measure import harness_cost_ns
 from scunext_edge.benchmarks.schedule import Case, Step, run_cases
+from scunext_edge.benchmarks.verdict import Drift, drift_of
 from scunext_edge.data.datasets import Dataset
 from scunext_edge.data.source import Source, calibration_images, test_images
 from scunext_edge.errors import (
@@ -50,13 +51,19 @@ class Outcome:
     files: ReportFiles
     verdict: str  # in words
     passed: bool  # no row failed its gate
+    wants_stable: bool = False  # was a latency that is not stable to be a failure?
 
     @property
     def exit_code(self) -> int:
-        """1 if a gate said no; if not a single row ran, that of the reason; else 0."""
+        """1 if a gate said no; if not a single row ran, that of the reason; else 0.
+
+        5 where a latency had to be stable and was not.
+        """
         if not self.passed:
             return 1
         statuses = {row.status for row in self.rows}
+        if self.wants_stable and {row.stability for row in self.rows} - {"stable", None}:
+            return MeasurementError.exit_code
         if "ok" in statuses:
             return 0
         return MeasurementError.exit_code if "failed" in statuses else BackendError.exit_code
@@ -76,8 +83,13 @@ def bench(settings: Settings, *, advance: Advance = lambda what, done, of: None)
     _measure(entries, settings, engines, advance)
     _evaluate(entries, settings, engines, source, dataset, advance)
     _gate(entries, settings)
-    rows = tuple(finished(entry, counted[entry.subject.label]) for entry in entries)
+    drift = _drift(entries)
+    rows = tuple(
+        finished(entry, counted[entry.subject.label], max_cv=settings.max_cv, drift=drift)
+        for entry in entries
+    )
     content = _content(rows, settings, source, dataset, list(counted.values()))
+    content |= {"drift": asdict(drift) if drift else None, "max_cv": settings.max_cv}
     write_json(settings.out / "results.json", content)
     choose_pictures(entries, source, dataset, settings.out / "pictures")
     files = write_report(settings.out)
@@ -88,7 +100,14 @@ def bench(settings: Settings, *, advance: Advance = lambda what, done, of: None)
         files=files,
         verdict=verdict.text,
         passed=all(row.gate != "failed" for row in rows),
+        wants_stable=settings.wants_stable,
     )
+
+
+def _drift(entries: list[Entry]) -> Drift | None:
+    """What the case that was run again at the end says of the machine."""
+    found = (drift_of(it.row.key, it.record) for it in entries if it.record is not None)
+    return next((it for it in found if it is not None), None)
 
 
 def _export(entries: list[Entry], settings: Settings, advance: Advance) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from scunext_edge.benchmarks import stats
 from scunext_edge.benchmarks.records import Record
+from scunext_edge.benchmarks.verdict import MAX_CV, Drift, judge
 from scunext_edge.pipeline.complexity import Complexity
 from scunext_edge.pipeline.entries import Entry
 from scunext_edge.results import Row
@@ -14,7 +15,9 @@ from scunext_edge.runtime.precision import sums_saturate
 ENOUGH_IMAGES = 30  # the percentile bootstrap is known to be too narrow on smaller samples
 
 
-def finished(entry: Entry, counted: Complexity) -> Row:
+def finished(
+    entry: Entry, counted: Complexity, *, max_cv: float = MAX_CV, drift: Drift | None = None
+) -> Row:
     """The row with everything that was measured; null where nothing was."""
     row = replace(entry.row, params=counted.params, macs=counted.macs)
     if counted.macs is not None:
@@ -28,6 +31,8 @@ def finished(entry: Entry, counted: Complexity) -> Row:
             latency_ms=stats.latency(entry.record),
             memory_mb=stats.memory_mb(entry.record),
         )
+        if verdict := judge(entry.record, max_cv=max_cv, drift=drift):
+            row = replace(row, stability=verdict.result, stability_reasons=verdict.reasons)
     return replace(_with_scores(row, entry), doubts=tuple(_doubts(row, entry)))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scunext_edge.benchmarks.suite import Suite
+from scunext_edge.benchmarks.verdict import MAX_CV
 from scunext_edge.errors import ConfigError
 from scunext_edge.evaluation.bootstrap import CONFIDENCE
 from scunext_edge.evaluation.gate import DEFAULT_LIMITS, check_limits
@@ -33,6 +34,8 @@ class Settings:
     device: str = "cpu"
     limits: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_LIMITS))
     confidence: float = CONFIDENCE
+    max_cv: float = MAX_CV  # of the processes' medians, beyond which a latency is unstable
+    wants_stable: bool = False  # a latency that is not stable is then a failure
     licence: str | None = None  # of the data, for the report
     command: tuple[str, ...] = ()  # how it was started, for the report
 
@@ -40,6 +43,11 @@ class Settings:
         _all_known(self.backends, tuple(OFFERED), "backend")
         _all_known(self.precisions, PRECISIONS, "precision")
         check_limits(self.limits, self.confidence)
+        if not 0 < self.max_cv < 1:
+            raise ConfigError(
+                f"a coefficient of variation of {self.max_cv:g} is no limit",
+                hint="--max-cv is a share between 0 and 1, e.g. 0.05",
+            )
         if not (self.models and self.backends and self.precisions):
             raise ConfigError("nothing to measure", hint="name a model, a backend, a precision")
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scunext_edge.benchmarks import records as measurement
 from scunext_edge.errors import ArtifactError
+from scunext_edge.evaluation import records as evaluation
 from scunext_edge.results import Row, rows_from_json
-from scunext_edge.storage import read_json, read_record
-
-RECORD_SCHEMA = 1
+from scunext_edge.storage import read_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +40,17 @@ class Run:
     complexity: Sequence[Mapping[str, Any]]
     harness_cost_ns: float | Mapping[str, float] | None
     command: str | None
-    values_ns: Mapping[str, Sequence[Sequence[int]]]  # row key -> one sequence per process
+    measurements: Mapping[str, measurement.Record]  # by row key
     dice: Mapping[str, Mapping[str, float]]  # row key -> image id -> Dice
     pictures: Sequence[Picture]
+
+    @property
+    def values_ns(self) -> Mapping[str, Sequence[Sequence[int]]]:
+        """By row key, one sequence per process."""
+        return {
+            key: [run.values_ns for run in record.runs if run.values_ns]
+            for key, record in self.measurements.items()
+        }
 
 
 def read_run(directory: Path) -> Run:
@@ -67,7 +75,7 @@ def read_run(directory: Path) -> Run:
             complexity=tuple(content.get("complexity") or ()),
             harness_cost_ns=content.get("harness_cost_ns"),
             command=_command(command),
-            values_ns=_read_values(directory, rows),
+            measurements=_read_measurements(directory, rows),
             dice=_read_dice(directory, rows),
             pictures=_read_pictures(directory),
         )
@@ -88,36 +96,34 @@ def _command(command: Any) -> str | None:
     return str(command) if command else None
 
 
-def _read_values(directory: Path, rows: Sequence[Row]) -> dict[str, list[list[int]]]:
+def _read_measurements(directory: Path, rows: Sequence[Row]) -> dict[str, measurement.Record]:
     found = {}
     for row in rows:
-        if record := _record(directory, row, "measurement"):
-            found[row.key] = [list(run["values_ns"]) for run in record["runs"] if run["values_ns"]]
+        region = f"--{row.latency_ms.region}" if row.latency_ms else ""
+        path = directory / "records" / f"{row.key}{region}.measurement.json"
+        if row.status == "ok" and path.is_file():
+            found[row.key] = measurement.load(path)
+            _check_artifact(path, row, found[row.key].subject.artifact_id)
     return found
 
 
 def _read_dice(directory: Path, rows: Sequence[Row]) -> dict[str, dict[str, float]]:
     found = {}
     for row in rows:
-        if record := _record(directory, row, "evaluation"):
-            found[row.key] = {str(score["id"]): float(score["dice"]) for score in record["scores"]}
+        path = directory / "records" / f"{row.key}.evaluation.json"
+        if row.status == "ok" and path.is_file():
+            record = evaluation.load(path)
+            _check_artifact(path, row, record.subject.get("artifact_id"))
+            found[row.key] = {name: scores.dice for name, scores in record.scores.items()}
     return found
 
 
-def _record(directory: Path, row: Row, kind: str) -> dict[str, Any] | None:
-    """The stored record of a finished row, or None where there is none."""
-    region = f"--{row.latency_ms.region}" if kind == "measurement" and row.latency_ms else ""
-    path = directory / "records" / f"{row.key}{region}.{kind}.json"
-    if row.status != "ok" or not path.is_file():
-        return None
-    record = read_record(path, kind=kind, schema=RECORD_SCHEMA)
-    measured = record["subject"].get("artifact_id")
+def _check_artifact(path: Path, row: Row, measured: str | None) -> None:
     if measured and row.artifact_id and measured != row.artifact_id:
         raise ArtifactError(
             f"{path} is about artifact {measured}, but results.json says {row.artifact_id}",
             hint="the folder mixes two runs: run `scunext-edge bench` again with the same --out",
         )
-    return record
 
 
 def _read_pictures(directory: Path) -> list[Picture]:

@@ -19,7 +19,9 @@ _LATENCY_COLUMNS = {
     "p99": "latency_p99_ms",
     "n": "latency_n",
     "processes": "latency_processes",
+    "p99_bound": "latency_p99_bound_ms",
 }
+_INTERVALS = ("median", "p90", "p99")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,14 +74,26 @@ def to_csv(rows: Sequence[Row]) -> str:
 
 
 def _columns(name: str) -> list[str]:
-    return list(_LATENCY_COLUMNS.values()) if name == "latency_ms" else [name]
+    if name != "latency_ms":
+        return [name]
+    ends = [column for of in _INTERVALS for column in _ends(of)]
+    return [*_LATENCY_COLUMNS.values(), *ends]
+
+
+def _ends(of: str) -> tuple[str, str]:
+    return f"latency_{of}_low_ms", f"latency_{of}_high_ms"
 
 
 def _flat(row: Row) -> dict[str, Any]:
-    flat: dict[str, Any] = {"key": row.key, **asdict(row), "doubts": "; ".join(row.doubts)}
+    flat: dict[str, Any] = {"key": row.key, **asdict(row)}
+    flat |= {name: "; ".join(flat[name]) for name in ("doubts", "stability_reasons")}
     del flat["latency_ms"]
-    if isinstance(row.latency_ms, Latency):
-        flat |= {_LATENCY_COLUMNS[name]: value for name, value in asdict(row.latency_ms).items()}
+    latency = row.latency_ms
+    if isinstance(latency, Latency):
+        flat |= {column: getattr(latency, name) for name, column in _LATENCY_COLUMNS.items()}
+        for of in _INTERVALS:
+            ends = getattr(latency, f"{of}_interval") or (None, None)
+            flat |= dict(zip(_ends(of), ends, strict=True))
     return flat
 
 

@@ -36,7 +36,7 @@ def test_a_stored_record_names_no_person_host_or_path():
     assert "/" not in text.replace("Debian GNU/Linux", "")
 
 
-@pytest.mark.parametrize("change", [{"schema": 2}, {"schema": None}, {"kind": "evaluation"}])
+@pytest.mark.parametrize("change", [{"schema": 3}, {"schema": None}, {"kind": "evaluation"}])
 def test_another_schema_is_refused(tmp_path, make_record, change):
     path = tmp_path / "a.json"
     records.save(path, make_record([1]))

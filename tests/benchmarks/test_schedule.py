@@ -94,7 +94,7 @@ def test_threads_are_told_to_the_libraries_before_they_load(cases, folder, answe
 
 def test_an_engine_is_asked_once_what_precision_it_ran(cases, folder, answers):
     ((_, record),) = run_cases(cases[:1], SUITE, folder=folder)
-    assert [job["asks_precision"] for job in answers.jobs] == [True, False, False]
+    assert [job["asks_precision"] for job in answers.jobs] == [True, False, False, False]
     assert record.subject.precision_ran == "fp32"
 
 
@@ -105,8 +105,38 @@ def test_rounds_hold_every_case_once_in_an_order_of_their_own(cases, folder, ans
     rounds = [[step.case for step in steps if step.round == number] for number in range(8)]
     assert all(sorted(names) == sorted(case.name for case in cases) for names in rounds)
     assert len({tuple(names) for names in rounds}) > 1
-    assert [step.done for step in steps] == list(range(24))
-    assert {step.total for step in steps} == {24}
+    assert [step.done for step in steps] == list(range(25))
+    assert {step.total for step in steps} == {25}
+
+
+def test_every_second_round_is_the_one_before_backwards(cases, folder, answers):
+    steps = []
+    suite = replace(SUITE, rounds=6, memory=False)
+    list(run_cases(cases, suite, folder=folder, on_progress=steps.append))
+    rounds = [[step.case for step in steps if step.round == number] for number in range(6)]
+    assert [rounds[1], rounds[3], rounds[5]] == [names[::-1] for names in rounds[0:6:2]]
+
+
+def test_the_first_case_is_timed_once_more_after_all_others(cases, folder, answers):
+    steps = []
+    found = run_cases(cases, SUITE, folder=folder, on_progress=steps.append)
+    records_of = {case.name: record for case, record in found}
+    kinds = [step.kind for step in steps]
+    at = kinds.index("control")
+    assert set(kinds[:at]) == {"latency"}
+    assert set(kinds[at + 1 :]) == {"memory"}
+    assert steps[at].case == steps[0].case
+    (name,) = (name for name, record in records_of.items() if record.control)
+    assert name == steps[0].case
+    assert len(records_of[name].runs) == SUITE.rounds
+
+
+def test_new_values_ask_for_a_new_control(cases, folder, answers):
+    ((_, first),) = run_cases(cases[:1], SUITE, folder=folder)
+    ((_, second),) = run_cases(cases[:1], replace(SUITE, rounds=3), folder=folder)
+    assert first.control != second.control
+    ((_, third),) = run_cases(cases[:1], replace(SUITE, rounds=3), folder=folder)
+    assert second == third
 
 
 def test_the_order_follows_from_the_seed(cases, folder, answers):
@@ -193,14 +223,14 @@ def test_an_interruption_keeps_what_was_finished_and_is_continued(cases, folder,
     answers.jobs.clear()
     found = [record for _, record in run_cases(cases, SUITE, folder=folder)]
     assert [len(record.runs) for record in found] == [2, 2, 2]
-    assert len(answers.jobs) == 2 + 3  # the rounds that were missing, and memory
+    assert len(answers.jobs) == 2 + 1 + 3  # the rounds that were missing, control, memory
 
 
 def test_more_rounds_are_added_to_those_at_hand(cases, folder, answers):
     list(run_cases(cases[:1], SUITE, folder=folder))
     answers.jobs.clear()
     ((_, record),) = run_cases(cases[:1], replace(SUITE, rounds=3), folder=folder)
-    assert (len(record.runs), len(answers.jobs)) == (3, 1)
+    assert (len(record.runs), len(answers.jobs)) == (3, 2)
 
 
 def test_a_failed_case_is_tried_again_next_time(cases, folder, answers):
@@ -219,7 +249,7 @@ def test_another_plan_or_subject_begins_anew(cases, folder, answers, change):
     list(run_cases(cases[:1], SUITE, folder=folder))
     answers.jobs.clear()
     list(run_cases(cases[:1], replace(SUITE, **change), folder=folder))
-    assert len(answers.jobs) == 3
+    assert len(answers.jobs) == 4
 
 
 def test_another_region_has_a_record_of_its_own(cases, folder, answers):
@@ -240,7 +270,7 @@ def test_a_record_of_another_machine_begins_anew(cases, folder, answers):
     path.write_text(json.dumps(data))
     answers.jobs.clear()
     list(run_cases(cases[:1], SUITE, folder=folder))
-    assert len(answers.jobs) == 3
+    assert len(answers.jobs) == 4
 
 
 def test_a_record_of_another_engine_version_begins_anew(cases, folder, answers):
@@ -249,7 +279,7 @@ def test_a_record_of_another_engine_version_begins_anew(cases, folder, answers):
     answers.version = "2.0"
     newer = replace(cases[0], backend_version="2.0")
     ((_, record),) = run_cases([newer], SUITE, folder=folder)
-    assert len(answers.jobs) == 3
+    assert len(answers.jobs) == 4
     assert record.subject.backend_version == "2.0"
 
 

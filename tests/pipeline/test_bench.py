@@ -132,9 +132,9 @@ def test_results_json_holds_what_was_promised(finished):
     content = json.loads((finished.out / "results.json").read_text())
     assert content == json.loads(json.dumps(finished.outcome.content))
     promised = {"schema", "created", "tool", "environment", "data", "rows"}
-    more = {"suite", "gate", "complexity", "harness_cost_ns", "command"}
+    more = {"suite", "gate", "complexity", "harness_cost_ns", "command", "drift", "max_cv"}
     assert set(content) == promised | more
-    assert content["schema"] == 1
+    assert content["schema"] == 2
     assert content["command"] == ["scunext-edge", "bench"]
     data = content["data"]
     assert (data["name"], data["split"], data["images"]) == ("synthetic", "test", 4)
@@ -203,9 +203,9 @@ def test_ctrl_c_in_the_middle_leaves_records_that_load_and_are_kept(copied, quic
     assert 0 < len(timed) < len(ROWS)
     assert all(measurements.load(path).runs for path in timed)
     assert all(evaluations.load(path).scores for path in folder.glob("*.evaluation.json"))
-    before = {path: path.stat().st_mtime_ns for path in timed}
+    before = {path: measurements.load(path).runs for path in timed}
     outcome = bench(copied)
-    assert {path: path.stat().st_mtime_ns for path in timed} == before
+    assert {path: measurements.load(path).runs for path in timed} == before
     assert [row.status for row in outcome.rows].count("ok") == len(ROWS)
 
 

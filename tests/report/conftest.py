@@ -12,6 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from scunext_edge.benchmarks import records as measurement
+from scunext_edge.benchmarks.measure import Plan
+from scunext_edge.evaluation import records as evaluation
+from scunext_edge.metrics import Scores
 from scunext_edge.results import Latency, Row, to_json
 
 AWKWARD = "needs <script>alert(1)</script> & libnvinfer.so | not on the loader's path\nsecond line"
@@ -169,27 +173,53 @@ def whole_run(
 
 def _write_records(folder: Path, row: Row) -> None:
     rng = np.random.default_rng(len(row.key))
-    subject = {"artifact_id": row.artifact_id, "model": row.model, "backend": row.backend}
     if row.latency_ms:
         median = 1e6 * row.latency_ms.median
-        runs = [
-            {
-                "warmup_ns": [int(3 * median)],
-                "values_ns": [int(v) for v in median * rng.lognormal(0, 0.05, 20)],
-            }
+        runs = tuple(
+            measurement.Run(
+                started="2026-03-01T10:00:00+00:00",
+                environment={"machine": {}, "before": {}, "after": {}},
+                warmup_ns=(int(3 * median),),
+                values_ns=tuple(int(v) for v in median * rng.lognormal(0, 0.05, 20)),
+                open_ms=12.5,
+                harness_ns=100,
+            )
             for _ in range(3)
-        ]
-        record = {"kind": "measurement", "region": row.latency_ms.region, "runs": runs}
-        name = f"{row.key}--{row.latency_ms.region}.measurement.json"
-        _dump(folder / name, {"schema": 1, "subject": subject, **record})
+        )
+        subject = measurement.Subject(
+            artifact_id=str(row.artifact_id),
+            backend=row.backend,
+            device=row.device,
+            threads=row.threads,
+            precision=row.precision,
+            input_shape=(1, row.input_size, row.input_size, 3),
+            batch=1,
+        )
+        region = row.latency_ms.region
+        record = measurement.Record(
+            subject=subject,
+            region=region,
+            plan=Plan(region=region, warmup=1, values=20),
+            runs=runs,
+        )
+        measurement.save(folder / f"{row.key}--{region}.measurement.json", record)
     if row.dice is not None:
         lost = 0.0 if row.precision == "fp32" else 0.02
-        scores = [
-            {"id": name, "dice": round(0.99 - 0.03 * at - lost * (at == 5), 6)}
-            for at, name in enumerate(IDS)
-        ]
-        record = {"kind": "evaluation", "dataset_hash": "abc", "scores": scores}
-        _dump(folder / f"{row.key}.evaluation.json", {"schema": 1, "subject": subject, **record})
+        scores = {}
+        for at, name in enumerate(IDS):
+            dice = round(0.99 - 0.03 * at - lost * (at == 5), 6)
+            scores[name] = Scores(
+                dice=dice, iou=dice / (2 - dice), precision=dice, recall=dice,
+                predicted_area=100, truth_area=100, common_area=int(100 * dice),
+            )  # fmt: skip
+        evaluation.save(
+            folder / f"{row.key}.evaluation.json",
+            evaluation.Evaluation(
+                subject={"artifact_id": row.artifact_id, "backend": row.backend},
+                dataset={"name": "drawn", "hash": "abc"},
+                scores=scores,
+            ),
+        )
 
 
 def _write_pictures(folder: Path, rows: Sequence[Row]) -> None:

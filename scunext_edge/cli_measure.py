@@ -1,0 +1,125 @@
+"""``bench``, ``report`` and ``compare``: parse, call one function, print."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from scunext_edge.cli_options import JsonOption, OutOption, options
+
+
+def bench(
+    models: Annotated[
+        list[str] | None, typer.Argument(help="Names or artifacts; default: the four networks.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", "-d", help="Images and masks; default: drawn ones.")
+    ] = None,
+    out: OutOption = Path("runs/bench"),
+    backend: Annotated[
+        list[str] | None, typer.Option("--backend", "-b", help="Repeatable; default: all.")
+    ] = None,
+    precision: Annotated[
+        list[str] | None, typer.Option("--precision", "-p", help="fp32, fp16, int8; repeatable.")
+    ] = None,
+    suite: Annotated[str, typer.Option(help="default, full, or the path of a TOML file.")] = (
+        "default"
+    ),
+    part: Annotated[str, typer.Option(help="Which part of --data is scored.")] = "test",
+    images: Annotated[int, typer.Option(min=2, help="Without --data: how many are drawn.")] = 48,
+    size: Annotated[
+        int | None, typer.Option(help="Side of the input; default: as trained.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    threads: Annotated[int | None, typer.Option(min=1, help="Instead of the suite's.")] = None,
+    iterations: Annotated[
+        int | None, typer.Option(min=1, help="Values per process, at least; no time budget then.")
+    ] = None,
+    duration: Annotated[
+        float | None, typer.Option(min=0, help="Seconds of values per process, at least; as above.")
+    ] = None,
+    max_cv: Annotated[
+        float | None,
+        typer.Option(help="Fail (exit code 5) unless latencies are stable: processes within this."),
+    ] = None,
+    gate: Annotated[
+        list[str] | None, typer.Option(help="METRIC=LARGEST_DROP; repeatable; default dice=0.005.")
+    ] = None,
+    confidence: Annotated[float, typer.Option(help="Of the bound that the gate looks at.")] = 0.95,
+    licence: Annotated[str | None, typer.Option(help="Of the images, for the report.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Export, time, score and gate networks on every engine; write the report. The main job."""
+    from scunext_edge.benchmarks.verdict import MAX_CV
+    from scunext_edge.evaluation.gate import DEFAULT_LIMITS
+    from scunext_edge.pipeline import bench as pipeline
+    from scunext_edge.pipeline.forms import OFFERED
+    from scunext_edge.pipeline.settings import DEFAULT_PRECISIONS, Settings
+    from scunext_edge.pipeline.subjects import DEFAULT_MODELS
+    from scunext_edge.progress import progress_bar
+
+    settings = Settings(
+        out=out,
+        suite=_suite(suite, threads=threads, values=iterations, duration_s=duration),
+        models=tuple(models or DEFAULT_MODELS),
+        backends=tuple(backend or OFFERED),
+        precisions=tuple(precision or DEFAULT_PRECISIONS),
+        data=data,
+        part=part,
+        drawn=images,
+        size=size,
+        device=device,
+        limits=_limits(gate) if gate else DEFAULT_LIMITS,
+        confidence=confidence,
+        max_cv=MAX_CV if max_cv is None else max_cv,
+        wants_stable=max_cv is not None,
+        licence=licence,
+        command=("scunext-edge", *sys.argv[1:]),
+    )
+    with progress_bar() as advance:
+        outcome = pipeline.bench(settings, advance=advance)
+    print(json.dumps(outcome.content) if as_json else _bench_summary(outcome))
+    raise typer.Exit(outcome.exit_code)
+
+
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder that `bench` wrote.")],
+) -> None:
+    """Write a run's tables and pages again from its records."""
+    from scunext_edge.report.write import write_report
+
+    files = write_report(run)
+    for path in (files.csv, files.markdown, files.html):
+        print(path or files.html_reason)
+
+
+def _suite(name: str, **asked: Any) -> Any:
+    """The suite, with what was asked for instead of its own; minimums lift its time budget."""
+    from dataclasses import replace
+
+    from scunext_edge.benchmarks.suite import load_suite
+
+    changes = {key: value for key, value in asked.items() if value is not None}
+    if {"values", "duration_s"} & set(changes):
+        changes["budget_s"] = None
+    return replace(load_suite(name), **changes)
+
+
+def _limits(pairs: list[str]) -> dict[str, float]:
+    """``dice=0.005`` to ``{"dice": 0.005}``."""
+    limits = {}
+    for name, value in options(pairs, of="--gate").items():
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            raise typer.BadParameter(f"{value!r} is no number", param_hint="--gate")
+        limits[name] = float(value)
+    return limits
+
+
+def _bench_summary(outcome: Any) -> str:
+    """The verdict in words, then where the report is."""
+    page = outcome.files.html or outcome.files.html_reason
+    return f"{outcome.verdict}\n\nreport: {page}\n        {outcome.files.markdown}"
