@@ -71,6 +71,14 @@ def test_profiling_leaves_no_file_behind(onnx_artifact, tmp_path, monkeypatch):
         ),
         (("MatMul", [("float", [1, 5, 7]), ("float", [7, 2])], [1, 5, 2]), 70),
         (("Relu", [("float", [1, 3])], [1, 3]), None),
+        (  # with a bias, and a skip that is added
+            (
+                "FusedConv",
+                [("float", it) for it in ([1, 4, 2, 2], [8, 4, 1, 1], [8], [1, 8, 2, 2])],
+                [1, 8, 2, 2],
+            ),
+            128,
+        ),
     ],
 )
 def test_macs_of_a_node_come_from_its_shapes(node, work):
@@ -118,7 +126,7 @@ class CudaBuild:
         return array.copy()
 
     def InferenceSession(self, model, options, providers):
-        (asked,) = providers
+        ((asked, self.settings),) = providers
         ran = asked if self._libraries_load else "CPUExecutionProvider"
         return CudaSession(self.log, ort.InferenceSession(model, options), ran)
 
@@ -184,6 +192,13 @@ def test_on_the_gpu_every_step_waits_and_execute_copies_nothing(onnx_artifact, i
     runner.close()
     with pytest.raises(ValueError, match="closed"):
         runner.put(image)
+
+
+def test_fp32_on_the_gpu_is_not_rounded_to_tf32(onnx_artifact, monkeypatch):
+    build = CudaBuild(libraries_load=True)
+    monkeypatch.setattr(backend, "ort", build)
+    open_runner(onnx_artifact, "onnxruntime", device="cuda").close()
+    assert build.settings == {"use_tf32": "0"}
 
 
 def test_a_failing_run_is_an_engine_error_with_its_cause(onnx_artifact):

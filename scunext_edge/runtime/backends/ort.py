@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,8 @@ from scunext_edge.runtime.runner import closed, nothing_to
 from scunext_edge.spec import Array, Arrays
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+# FP32 means FP32: left alone the provider rounds the inputs of products to 10 bits
+_SETTINGS = {"cpu": {}, "cuda": {"use_tf32": "0"}}
 _ERRORS_ONLY = 3
 # What ONNX Runtime calls element types in a profile, in our words.
 _FLOATS = {"float": "fp32", "float16": "fp16", "bfloat16": "bf16"}
@@ -158,7 +159,7 @@ def _options(threads: int) -> Any:
 def _session(model: str, device: str, options: Any) -> Any:
     wanted = _PROVIDERS[device]
     with _engine_errors():
-        session = ort.InferenceSession(model, options, [wanted])
+        session = ort.InferenceSession(model, options, [(wanted, _SETTINGS[device])])
     # A provider whose libraries do not load is dropped with no more than a log line.
     ran = session.get_providers()[0]
     if ran != wanted:
@@ -210,7 +211,8 @@ def _work(event: str, node: dict[str, Any]) -> Work | None:
     if is_matmul:
         macs = matmul_macs(inputs[0][1], output)
         return Work(name=name, precision=precision, macs=macs)
-    weights = max((dims for _, dims in inputs[1:]), key=lambda dims: (len(dims), prod(dims)))
+    # The first of as many dimensions: a skip that was fused into the kernel comes last
+    weights = max((dims for _, dims in inputs[1:]), key=len)
     transposed = "Transpose" in operator
     macs = transposed_conv_macs(weights, inputs[0][1]) if transposed else conv_macs(weights, output)
     return Work(name=name, precision=precision, macs=macs)
