@@ -18,6 +18,7 @@ from scunext_edge.errors import ConfigError, EngineError, ExportError
 from scunext_edge.export import graph, parity
 from scunext_edge.export.forwards import onnx_forward, runner_forward
 from scunext_edge.export.imports import optional_imports
+from scunext_edge.export.macs import macs_by_layer
 from scunext_edge.export.mixed import without_quantization
 from scunext_edge.export.parity import Images
 from scunext_edge.export.trt_builder import (
@@ -29,6 +30,7 @@ from scunext_edge.export.trt_builder import (
     timing_cache,
 )
 from scunext_edge.export.writing import MODEL, inherited, proofs, scratch, write
+from scunext_edge.runtime.gpu_memory import gpu_package
 from scunext_edge.spec import Precision
 
 ENGINE = "model.engine"
@@ -115,6 +117,7 @@ def build_engine(onnx_artifact: Artifact, out: Path, *, images: Images | None = 
         **inherited(onnx_artifact),
         "parity": parity.check(figures, made.precision).to_json(),
         "build": {**FLAGS, "driver": driver},
+        "macs": macs_by_layer(made.model),  # the engine names the layers, and not their size
     }
     if made.fell_back is not None:
         details["fell_back"] = {"from": onnx_artifact.card.precision, "reason": made.fell_back}
@@ -184,9 +187,7 @@ def _parity(
 
 def _gpu() -> tuple[dict[str, str], str]:
     """What the runtime compares before it loads an engine: name and compute capability; driver."""
-    with optional_imports("building a TensorRT engine"):
-        from scunext_edge.runtime.backends.cuda_memory import Gpu
-    gpu = Gpu()
+    gpu = gpu_package().Gpu()
     try:
         return gpu.describe(), gpu.driver()
     finally:

@@ -21,6 +21,7 @@ FLAGS = {
     "builder_optimization_level": LEVEL,
     "workspace_mib": WORKSPACE_MIB,
     "max_batch": MAX_BATCH,
+    "profiling_verbosity": "detailed",
 }
 
 

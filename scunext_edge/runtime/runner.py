@@ -35,8 +35,9 @@ class Runner(Protocol):
     def census(self) -> Census | None:
         """What the engine reports that each convolution and product of one image ran in.
 
-        Precisions are "fp32", "tf32", "bf16", "fp16" and "int8"; None where the engine cannot
-        say. May be slow and may run the model: never call it while time is taken.
+        Precisions are "fp32", "tf32", "bf16", "fp16", "fp8" and "int8", and "unknown" for what it
+        does not tell among the rest; None where the engine cannot say. May be slow and may run the
+        model: never call it while time is taken.
         """
 
     def close(self) -> None:

@@ -73,7 +73,11 @@ class Machine:
             Severity = enum.IntEnum("Severity", {"INTERNAL_ERROR": 0, "ERROR": 1})
 
         class Config:
-            def set_memory_pool_limit(self, pool, size): ...
+            def __init__(self):
+                machine.config = self
+
+            def set_memory_pool_limit(self, pool, size):
+                self.pool, self.pool_bytes = pool, size
 
             def clear_flag(self, flag):
                 self.cleared = flag
@@ -96,13 +100,17 @@ class Machine:
                 self.log = log
 
             def create_network(self, flags):
+                machine.network_flags = flags
                 return types.SimpleNamespace(model=None)
 
             def create_builder_config(self):
                 return Config()
 
             def create_optimization_profile(self):
-                return types.SimpleNamespace(set_shape=lambda *arguments: None)
+                return types.SimpleNamespace(set_shape=self._set_shape)
+
+            def _set_shape(self, name, least, best, most):
+                machine.batches = least[0], best[0], most[0]
 
             def build_serialized_network(self, network, config):
                 assert config.cleared == trt.BuilderFlag.TF32
@@ -182,6 +190,36 @@ def test_the_card_says_what_it_was_built_with(machine, scunext_int8_tensorrt, tm
     assert (build["driver"], build["tf32"], build["network"]) == ("12.6", False, "strongly typed")
     assert "fell_back" not in made.card.details
     assert "calibration.json" in made.digests
+    assert made.card.parent == scunext_int8_tensorrt.id
+
+
+def test_the_flags_of_the_card_are_those_that_the_builder_was_given(
+    machine, scunext_int8_tensorrt, tmp_path
+):
+    said = build_engine(scunext_int8_tensorrt, tmp_path / "engine").card.details["build"]
+    config, trt = machine.config, machine.trt
+    kind = trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED
+    assert (said["network"], machine.network_flags) == ("strongly typed", 1 << kind)
+    assert (said["tf32"], config.cleared) == (False, trt.BuilderFlag.TF32)
+    assert said["builder_optimization_level"] == config.builder_optimization_level
+    assert (config.pool, config.pool_bytes) == (
+        trt.MemoryPoolType.WORKSPACE,
+        said["workspace_mib"] << 20,
+    )
+    assert machine.batches == (1, 1, said["max_batch"])
+    assert said["profiling_verbosity"].upper() == config.profiling_verbosity.name
+    assert set(said) - {"driver"} == set(trt_builder.FLAGS)
+
+
+def test_the_card_counts_the_macs_of_the_layers_that_the_engine_names(
+    machine, scunext_int8_tensorrt, tmp_path
+):
+    onnx = pytest.importorskip("onnx")
+    machine.fails_with_q = True  # the fallback's layers, too
+    graph = onnx.load(scunext_int8_tensorrt.file(".onnx")).graph
+    made = build_engine(scunext_int8_tensorrt, tmp_path / "engine")
+    products = [it.name for it in graph.node if it.op_type in ("Conv", "ConvTranspose", "MatMul")]
+    assert list(made.card.details["macs"]) == products
 
 
 def test_int8_that_does_not_build_becomes_fp16_and_says_so(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import enum
 import json
+import re
 import types
 
 import numpy as np
@@ -77,7 +78,7 @@ def make_tensorrt(device: Device, api: dict) -> types.ModuleType:
     """A module with the enum values of one version; its engine averages the channels."""
     trt = types.ModuleType("tensorrt")
     trt.__version__ = api["version"]
-    for name in ("TensorIOMode", "DataType"):
+    for name in ("TensorIOMode", "DataType", "LayerInformationFormat"):
         setattr(trt, name, enum.Enum(name, api[name]["enum"]))
 
     class ILogger:
@@ -112,6 +113,19 @@ def make_tensorrt(device: Device, api: dict) -> types.ModuleType:
                 image.mean(axis=-1, dtype=np.float32) - 127.5
             )
 
+    class EngineInspector:
+        def __init__(self, layers):
+            self._layers, self.execution_context = layers, None
+
+        def get_engine_information(self, format):
+            assert format is trt.LayerInformationFormat.JSON
+            context = self.execution_context
+            text = json.dumps({"Layers": self._layers, "Bindings": ["image", "logits"]})
+            if context is not None and context._shapes.get("image", (0,))[0] == 1:
+                return text
+            # As a real one while the batch size is open
+            return re.sub('("Format/Datatype": )"[^"]*"', r'\1"N/A due to dynamic shapes"', text)
+
     class ICudaEngine:
         def __init__(self, facts):
             self._facts = facts
@@ -129,6 +143,9 @@ def make_tensorrt(device: Device, api: dict) -> types.ModuleType:
         def create_execution_context(self):
             return IExecutionContext(self._facts)
 
+        def create_engine_inspector(self):
+            return EngineInspector(self._facts.get("layers", []))
+
     class Runtime:
         def __init__(self, logger):
             self._logger = logger
@@ -140,6 +157,6 @@ def make_tensorrt(device: Device, api: dict) -> types.ModuleType:
                 self._logger.log(ILogger.ERROR, "magic tag does not match")
                 return None
 
-    for kind in (ILogger, IExecutionContext, ICudaEngine, Runtime):
+    for kind in (ILogger, IExecutionContext, ICudaEngine, Runtime, EngineInspector):
         setattr(trt, kind.__name__, kind)
     return trt

@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from scunext_edge.benchmarks import worker
 from scunext_edge.errors import ArtifactError, BackendMissing, BackendUnavailable, EngineError
 from scunext_edge.runtime import registry
 from scunext_edge.runtime.runner import infer
 
 HERE = Path(__file__).parent
+PLAIN = {"max_batch": 4}
 APIS = {path.stem: json.loads(path.read_text()) for path in (HERE / "trt_api").glob("*.json")}
 
 
@@ -38,6 +40,7 @@ def machine(request, monkeypatch):
     cuda, bindings, runtime = types.ModuleType("cuda"), types.ModuleType("b"), device.module()
     bindings.runtime = runtime
     monkeypatch.setitem(sys.modules, "tensorrt", tensorrt)
+    monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.setitem(sys.modules, "cuda", cuda)
     monkeypatch.setitem(sys.modules, "cuda.bindings", bindings)
     monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", runtime)
@@ -49,7 +52,7 @@ def machine(request, monkeypatch):
 
 @pytest.fixture
 def engine_file(tmp_path, machine, make_artifact):
-    def make(content=None, **built_for):
+    def make(content=None, *, precision="fp32", details=None, **built_for):
         here = {
             "gpu": "Fake Orin",
             "compute_capability": "8.7",
@@ -57,9 +60,11 @@ def engine_file(tmp_path, machine, make_artifact):
         }
         return make_artifact(
             tmp_path / "engine",
-            json.dumps(content or {"max_batch": 4}).encode(),
+            content if isinstance(content, bytes) else json.dumps(content or PLAIN).encode(),
             name="model.engine",
             format="tensorrt",
+            precision=precision,
+            details=details or {},
             built_for={**here, **built_for},
         )
 
@@ -82,9 +87,10 @@ def expected(inputs):
 @pytest.mark.parametrize("version", sorted(APIS))
 def test_the_stand_in_has_no_name_that_the_real_one_lacks(version):
     trt = fakes.make_tensorrt(fakes.Device(), APIS[version])
-    for kind in ("Runtime", "ICudaEngine", "IExecutionContext", "ILogger"):
+    for kind in ("Runtime", "ICudaEngine", "IExecutionContext", "ILogger", "EngineInspector"):
         public = {name for name in vars(getattr(trt, kind)) if not name.startswith("_")}
         assert public <= set(APIS[version][kind]["attrs"]), kind
+    assert "execution_context" in APIS[version]["EngineInspector"]["attrs"]
 
 
 def test_batches_of_several_sizes_are_computed_one_after_the_other(engine_file):
@@ -139,11 +145,17 @@ def test_a_foreign_engine_is_refused_before_it_is_read(
     assert machine.device.streams == {}, "the stream was left behind"
 
 
-def test_a_damaged_engine_is_an_engine_error_with_the_reason(engine_file):
+def test_an_engine_that_is_none_is_an_engine_error_with_the_reason(engine_file):
+    with pytest.raises(EngineError, match="magic tag does not match"):
+        open_trt(engine_file(b"{cut of"))
+
+
+def test_an_altered_engine_is_refused_before_it_is_deserialised(engine_file, machine):
     whole = engine_file()
     (whole.directory / "model.engine").write_bytes(b"{cut of")
-    with pytest.raises(EngineError, match="magic tag does not match"):
+    with pytest.raises(ArtifactError, match="altered"):
         open_trt(whole)
+    assert machine.device.streams == {}, "the stream was left behind"
 
 
 def test_an_engine_with_another_output_is_not_what_its_card_says(engine_file):
@@ -179,6 +191,12 @@ def test_a_machine_without_gpu_says_so(engine_file, machine):
     assert "no GPU" in caught.value.hint
 
 
+def test_what_memory_needs_is_imported_with_the_backend(machine):
+    """A memory row counts from after the imports."""
+    registry.backend_module("tensorrt")
+    assert "scunext_edge.runtime.backends.cuda_memory" in sys.modules
+
+
 def test_missing_cuda_bindings_are_named(engine_file, monkeypatch):
     monkeypatch.setitem(sys.modules, "cuda.bindings", None)
     monkeypatch.delitem(sys.modules, "cuda.bindings.runtime")
@@ -186,5 +204,51 @@ def test_missing_cuda_bindings_are_named(engine_file, monkeypatch):
         open_trt(engine_file())
 
 
+def layer(node, kind, weights):
+    """As TensorRT's own layers are described."""
+    format = f"Thirty-two wide channel vectorized row major {kind} format"
+    return {
+        "Name": f"{node} + node_relu",
+        "LayerType": "CaskConvolution",
+        "Inputs": [{"Name": "x", "Dimensions": [1, 3, 32, 32], "Format/Datatype": format}],
+        "Outputs": [{"Name": "y", "Dimensions": [1, 8, 32, 32], "Format/Datatype": format}],
+        "Weights": {"Type": weights, "Count": 216},
+        "Metadata": f"[ONNX Layer: {node}]\x1e[ONNX Layer: node_relu]",
+    }
+
+
+MACS = {"macs": {"node_a": 300, "node_b": 700}}
+
+
+@pytest.mark.parametrize(("kinds", "ran"), [(("Half", "Int8"), "int8"), (("Int8", "Half"), "fp16")])
+def test_a_row_is_labelled_with_what_most_macs_ran_in(engine_file, kinds, ran):
+    layers = [layer(node, it, it) for node, it in zip(MACS["macs"], kinds, strict=True)]
+    artifact = engine_file({**PLAIN, "layers": layers}, precision="int8", details=MACS)
+    job = {
+        "kind": "latency", "artifact": str(artifact.directory), "backend": "tensorrt",
+        "device": "cuda", "threads": 1, "batch": 2, "cpus": [], "seed": 0, "asks_precision": True,
+        "plan": {"region": "compute", "warmup": 1, "values": 1},
+    }  # fmt: skip
+    assert worker.work(job)["precision_ran"] == ran
+
+
+def test_what_ran_is_asked_of_one_image_and_changes_no_result(engine_file):
+    layers = [layer(node, "FP16", "Half") for node in MACS["macs"]]  # hidden while N is open
+    del layers[1]["Weights"]
+    runner = open_trt(engine_file({**PLAIN, "layers": layers}, details=MACS))
+    assert runner.census().shares == {"fp16": 1.0}  # before anything was put
+    inputs = images(3)
+    runner.put(inputs)
+    assert runner.census().shares == {"fp16": 1.0}
+    runner.execute()
+    np.testing.assert_array_equal(runner.get()["logits"], expected(inputs))
+
+
 def test_the_precision_is_not_guessed(engine_file):
-    assert open_trt(engine_file()).census() is None
+    names_alone = {**PLAIN, "layers": ["node_a + node_relu", "node_b"]}
+    assert open_trt(engine_file(names_alone, details=MACS)).census() is None
+
+
+def test_an_engine_whose_card_counts_no_macs_does_not_say(engine_file):
+    described = {**PLAIN, "layers": [layer("node_a", "Int8", "Int8")]}
+    assert open_trt(engine_file(described)).census() is None

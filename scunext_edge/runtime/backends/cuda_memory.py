@@ -1,4 +1,7 @@
-"""Memory and one stream of the first GPU, through NVIDIA's own bindings: no torch needed."""
+"""Memory and one stream of the first GPU, through NVIDIA's own bindings: no torch needed.
+
+The methods are those of :class:`scunext_edge.runtime.gpu_memory.GpuMemory`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""torch itself, from the checkpoint: the reference. The one file of ``runtime/`` that may use it.
+"""torch itself, from the checkpoint: the reference.
 
 ``cuda-graph`` is the GPU with its kernels recorded once per batch size, in ``put``, and replayed
 in ``execute``: what is left is the arithmetic, without the cost of starting each kernel.

@@ -7,8 +7,8 @@ names. Not run on a device yet: the tests drive it with a stand-in for the engin
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from typing import Any
 
 import numpy as np
 import tensorrt as trt
@@ -21,18 +21,21 @@ from scunext_edge.errors import (
     EngineError,
     ScunextEdgeError,
 )
+from scunext_edge.runtime.built_for import engine_bytes
+from scunext_edge.runtime.gpu_memory import GpuMemory, gpu_package
+from scunext_edge.runtime.precision import Census
 from scunext_edge.runtime.runner import closed, nothing_to
+from scunext_edge.runtime.trt_layers import read_layers
 from scunext_edge.spec import Array, Arrays, ModelSpec
 
-if TYPE_CHECKING:
-    from scunext_edge.runtime.backends.cuda_memory import Gpu
-
-ENGINE_SUFFIX = ".engine"
+# Imported now and not when a model is opened: a row's memory is counted over the imports.
+with suppress(BackendMissing):
+    gpu_package()
 
 
 def offers() -> tuple[str, tuple[str, ...]]:
     """The engine's version, and the GPU if there is one."""
-    return str(trt.__version__), ("cuda",) if _cuda_memory().count_gpus() else ()
+    return str(trt.__version__), ("cuda",) if gpu_package().count_gpus() else ()
 
 
 def open_runner(artifact: Artifact, *, device: str, threads: int) -> TrtRunner:
@@ -43,42 +46,24 @@ def open_runner(artifact: Artifact, *, device: str, threads: int) -> TrtRunner:
             f"tensorrt {version} cannot run on {device!r} here",
             hint=f"it offers: {', '.join(devices) or 'nothing, since there is no GPU'}",
         )
-    gpu = _cuda_memory().Gpu()
+    gpu = gpu_package().Gpu()
     try:
-        check_built_for(artifact, {**gpu.describe(), "tensorrt": version})
-        return TrtRunner(artifact, gpu)
+        plan = engine_bytes(artifact, {**gpu.describe(), "tensorrt": version})
+        return TrtRunner(artifact, plan, gpu)
     except BaseException:
         gpu.close()
         raise
 
 
-def check_built_for(artifact: Artifact, here: dict[str, str]) -> None:
-    """Refuse an engine of another GPU or version, which could crash while it is loaded.
-
-    ``built_for`` in the card says "gpu", "compute_capability" and "tensorrt", as ``here`` does.
-    """
-    built_for = artifact.card.built_for
-    wrong = [
-        f"{key} {built_for.get(key, 'not stated')} (here: {value})"
-        for key, value in here.items()
-        if built_for.get(key) != value
-    ]
-    if wrong:
-        raise BackendUnavailable(
-            f"{artifact.directory} was built for another device: {', '.join(wrong)}",
-            hint="build the engine here: scunext-edge export MODEL --to tensorrt",
-        )
-
-
 class TrtRunner:
     """One execution context, with device memory for the batch size that was put last."""
 
-    def __init__(self, artifact: Artifact, gpu: Gpu) -> None:
+    def __init__(self, artifact: Artifact, plan: bytes, gpu: GpuMemory) -> None:
         self.spec = artifact.spec
-        self._gpu: Gpu | None = gpu
+        self._gpu: GpuMemory | None = gpu
+        self._macs = dict(artifact.card.details.get("macs", {}))
         self._log = _Log()
         self._runtime = trt.Runtime(self._log)
-        plan = artifact.file(ENGINE_SUFFIX).read_bytes()
         with _engine_errors():
             self._engine = self._log.expect(self._runtime.deserialize_cuda_engine(plan), "load")
             self._context = self._log.expect(self._engine.create_execution_context(), "prepare")
@@ -115,10 +100,10 @@ class TrtRunner:
         gpu.download(self._addresses[tensor.name], logits)
         return {tensor.name: logits}
 
-    def census(self) -> None:
-        """None: what the engine's inspector writes differs by version and was never seen here."""
+    def census(self) -> Census | None:
         self._open()
-        return None
+        with _engine_errors():
+            return read_layers(self._inspect(), self._macs)
 
     def close(self) -> None:
         if self._gpu is None:
@@ -128,12 +113,23 @@ class TrtRunner:
         self._context = self._engine = self._runtime = None
         gpu.close()
 
-    def _open(self) -> Gpu:
+    def _inspect(self) -> str:
+        """The inspector's JSON, of one image: it tells no format while the batch size is open."""
+        (image,) = self.spec.inputs
+        self._context.set_input_shape(image.name, _shape(image.shape, 1))
+        inspector = self._log.expect(self._engine.create_engine_inspector(), "inspect")
+        inspector.execution_context = self._context
+        text = str(inspector.get_engine_information(trt.LayerInformationFormat.JSON))
+        if self._images:
+            self._context.set_input_shape(image.name, _shape(image.shape, self._images))
+        return text
+
+    def _open(self) -> GpuMemory:
         if self._gpu is None:
             raise closed()
         return self._gpu
 
-    def _make_room(self, gpu: Gpu, images: int) -> None:
+    def _make_room(self, gpu: GpuMemory, images: int) -> None:
         (image,) = self.spec.inputs
         self._images = 0
         if not self._context.set_input_shape(image.name, _shape(image.shape, images)):
@@ -186,19 +182,6 @@ def _check_contract(engine: Any, artifact: Artifact) -> None:
 
 def _shape(shape: tuple[int | str, ...], images: int) -> tuple[int, ...]:
     return tuple(images if isinstance(side, str) else side for side in shape)
-
-
-def _cuda_memory() -> Any:
-    try:
-        from scunext_edge.runtime.backends import cuda_memory
-    except ModuleNotFoundError as error:
-        if error.name not in {"cuda", "cuda.bindings"}:
-            raise
-        raise BackendMissing(
-            "the tensorrt backend needs the package 'cuda-bindings', which is not installed",
-            hint="pip install cuda-bindings, in the version of the CUDA that is installed",
-        ) from error
-    return cuda_memory
 
 
 @contextmanager
