@@ -30,6 +30,7 @@ from scunext_edge.pipeline.verify.leaks import calibration_leaks
 from scunext_edge.pipeline.verify.same_bytes import same_bytes
 from scunext_edge.pipeline.verify.settings import Settings, Side
 from scunext_edge.report.markdown import table
+from scunext_edge.runtime.built_for import ENGINE_SUFFIX, engine_bytes
 from scunext_edge.runtime.registry import open_runner
 from scunext_edge.spec import Image, Mask
 from scunext_edge.weights.shipped import names, shipped
@@ -253,6 +254,17 @@ def _foreign_engine(stage: Stage) -> list[Check]:
     return []
 
 
+def _another_device(stage: Stage) -> list[Check]:
+    """A TensorRT engine of a Thor on an Orin. Its bytes say nothing: they must not be reached."""
+    original = stage.artifact("int8")
+    built_for = {"gpu": "NVIDIA Thor", "compute_capability": "11.0", "tensorrt": "10.13.3"}
+    here = {"gpu": "Orin", "compute_capability": "8.7", "tensorrt": "10.3.0"}
+    directory = Path(tempfile.mkdtemp(dir=stage.folder)) / "artifact"
+    card = replace(original.card, format="tensorrt", built_for=built_for)
+    engine_bytes(write(directory, card, {f"model{ENGINE_SUFFIX}": b"an engine"}), here)
+    return []
+
+
 def _one_byte(stage: Stage) -> list[Check]:
     original = stage.artifact("int8")
     copy = _copied(stage, original.card, original.file(".onnx").read_bytes())
@@ -295,6 +307,9 @@ FAULTS = (
         name="a calibration manifest that is stale", caught_by="calibration", plant=_stale_manifest
     ),
     Fault(name="another engine's file", caught_by="ConfigError", plant=_foreign_engine),
+    Fault(
+        name="an engine of another device", caught_by="BackendUnavailable", plant=_another_device
+    ),
     Fault(name="one byte altered", caught_by="ArtifactError", plant=_one_byte),
 )
 

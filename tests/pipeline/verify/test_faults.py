@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scunext_edge.pipeline.verify import faults, same_bytes
+from scunext_edge.runtime import built_for
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -25,6 +26,18 @@ def test_a_check_that_sleeps_is_found_out(capsys, monkeypatch):
     monkeypatch.setattr(faults, "FAULTS", two)
     assert faults.main(["unext"]) == 1
     assert capsys.readouterr().out.count("UNNOTICED") == 2
+
+
+def test_a_foreign_engine_that_is_not_refused_is_found_out(capsys, monkeypatch):
+    def without_looking(artifact, here):
+        return artifact.file(built_for.ENGINE_SUFFIX).read_bytes()
+
+    (one,) = (it for it in faults.FAULTS if it.name == "an engine of another device")
+    monkeypatch.setattr(faults, "FAULTS", (one,))
+    assert faults.main(["unext"]) == 0
+    monkeypatch.setattr(faults, "engine_bytes", without_looking)
+    assert faults.main(["unext"]) == 1
+    assert "UNNOTICED" in capsys.readouterr().out
 
 
 def test_a_false_alarm_is_found_out(capsys, monkeypatch):
