@@ -146,6 +146,10 @@ def test_what_only_converts_is_counted_and_does_not_multiply():
     assert (found.dominant, found.conversions) == ("int8", 2)
 
 
+def test_a_layer_that_only_converts_says_nothing_of_its_node():
+    assert ran(reformat(metadata="[ONNX Layer: node_a]")) is None
+
+
 def test_a_kernel_that_multiplies_is_believed_before_one_that_does_not():
     pads = compiled(["node_a"], ["Float"], kind="kgen", name="__myl_Pad_myl0_1")
     assert ran(pads, compiled(["node_a"], ["Half"], kind="correlation")) == "fp16"
