@@ -174,10 +174,13 @@ def _census(open_session: Callable[[Any], Any], artifact: Artifact, threads: int
     """Run once on a black image with profiling on, and see which kernels worked on what.
 
     Profiling slows a session down, hence one of its own. The file's Q/DQ nodes prove nothing:
-    on x86 they may be folded into floating-point convolutions.
+    on x86 they may be folded into floating-point convolutions. MACs are those that ran: blocked
+    kernels ("nchwc") fill channels up to whole blocks and multiply them, too.
     """
     options = _options(threads)
     options.enable_profiling = True
+    # Packed weights no longer stand among a kernel's inputs, and neither would their MACs.
+    options.add_session_config_entry("session.disable_prepacking", "1")
     with tempfile.TemporaryDirectory(prefix="scunext-edge-") as folder:
         options.profile_file_prefix = str(Path(folder, "profile"))
         session = open_session(options)
