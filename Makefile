@@ -3,6 +3,7 @@ PYTHON ?= python3
 DATA ?=
 OUT ?= runs/$(if $(DATA),$(notdir $(patsubst %/,%,$(DATA))),bench)
 KERNELS ?= docs/results/bench-kernels.json
+TRIALS ?= docs/results/trials.json
 ARM64 ?= docs/results/arm64.json
 ARGS ?=
 
@@ -12,7 +13,7 @@ READY := .venv/.ready
 PEERS := .venv/.peers
 NATIVE := $(shell find scunext_edge/kernels/csrc -type f)
 
-.PHONY: bench bench-kernels test check sanitize ports arm64 faults trt-check wheel clean
+.PHONY: bench bench-kernels trials test check sanitize ports arm64 faults trt-check wheel clean
 
 bench: $(READY)
 	$(BIN)/scunext-edge bench $(if $(DATA),--data $(DATA)) --out $(OUT) $(ARGS)
@@ -20,6 +21,10 @@ bench: $(READY)
 # Minutes of measuring: run it on a quiet machine. --isa NAME holds native and OpenVINO to one instruction set.
 bench-kernels: $(PEERS)
 	$(BIN)/python -m scunext_edge.pipeline.kernels --out $(KERNELS) $(ARGS)
+
+# Does `compare` keep its word here? 100 pairs of equal runs, 100 with a slowdown planted; resumes.
+trials: $(READY)
+	$(BIN)/python -m scunext_edge.pipeline.trials --out $(TRIALS) $(ARGS)
 
 test: $(READY)
 	SCUNEXT_REQUIRE=torch,onnxruntime,openvino$(if $(shell command -v c++),$(COMMA)native) $(BIN)/python -m pytest $(ARGS)

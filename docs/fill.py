@@ -24,7 +24,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from scunext_edge import cli
+from scunext_edge import cli_measure
 from scunext_edge.report import numbers, verdict
 from scunext_edge.report.naming import precision_name
 from scunext_edge.report.records import read_run
@@ -135,7 +135,7 @@ def _verdict(paths: Sequence[Path], _: int | None) -> str:
     files = ReportFiles(
         csv=out / "results.csv", markdown=out / "report.md", html=out / "report.html"
     )
-    summary = cli._bench_summary(SimpleNamespace(verdict=found.text, files=files))
+    summary = cli_measure.bench_summary(SimpleNamespace(verdict=found.text, files=files))
     return _console(f"$ {run.command}\n{summary}")
 
 

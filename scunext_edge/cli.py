@@ -38,6 +38,7 @@ app = typer.Typer(
 app.add_typer(cli_data.app, name="data")
 app.command()(cli_measure.bench)
 app.command()(cli_measure.report)
+app.command()(cli_measure.compare)
 app.command()(cli_proof.verify)
 app.command()(cli_proof.quantize)
 

@@ -82,7 +82,7 @@ def bench(
     )
     with progress_bar() as advance:
         outcome = pipeline.bench(settings, advance=advance)
-    print(json.dumps(outcome.content) if as_json else _bench_summary(outcome))
+    print(json.dumps(outcome.content) if as_json else bench_summary(outcome))
     raise typer.Exit(outcome.exit_code)
 
 
@@ -95,6 +95,46 @@ def report(
     files = write_report(run)
     for path in (files.csv, files.markdown, files.html):
         print(path or files.html_reason)
+
+
+def compare(
+    run_a: Annotated[Path, typer.Argument(help="What `bench` wrote before: a folder or a record.")],
+    run_b: Annotated[Path, typer.Argument(help="What it wrote afterwards.")],
+    min_effect: Annotated[
+        float, typer.Option(help="A smaller change is no difference, as a share.")
+    ] = 0.03,
+    confidence: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(help="A threshold as median:10% or p99:0.5ms; repeatable; means --gate."),
+    ] = None,
+    gate: Annotated[
+        bool, typer.Option("--gate", help="Exit code 1 if a row became slower, 5 if unclear.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Compare rows whose conditions differ, too.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Is B faster than A? Each row's ratio with its interval, or why nothing can be said."""
+    from scunext_edge.benchmarks.compare import threshold
+    from scunext_edge.pipeline.compare import compare_runs
+    from scunext_edge.tables import compare_table
+
+    outcome = compare_runs(
+        run_a,
+        run_b,
+        min_effect=min_effect,
+        confidence=confidence,
+        thresholds=[threshold(text) for text in fail_if or []],
+        gated=gate or bool(fail_if),
+        force=force,
+    )
+    if as_json:
+        print(json.dumps(outcome.to_json()))
+    else:
+        compare_table(outcome)
+    raise typer.Exit(outcome.exit_code)
 
 
 def _suite(name: str, **asked: Any) -> Any:
@@ -119,7 +159,7 @@ def _limits(pairs: list[str]) -> dict[str, float]:
     return limits
 
 
-def _bench_summary(outcome: Any) -> str:
+def bench_summary(outcome: Any) -> str:
     """The verdict in words, then where the report is."""
     page = outcome.files.html or outcome.files.html_reason
     return f"{outcome.verdict}\n\nreport: {page}\n        {outcome.files.markdown}"

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from scunext_edge.doctor import Examination
     from scunext_edge.models.complexity import Profile
     from scunext_edge.models.paper import PaperRow
+    from scunext_edge.pipeline.compare import Outcome
 
 
 def profile_tables(profile: Profile, paper: Sequence[PaperRow]) -> None:
@@ -52,6 +53,26 @@ def profile_tables(profile: Profile, paper: Sequence[PaperRow]) -> None:
     titles = ("paper", "ours", "params", "ours", "FLOPs", "ours, thop", "MACs")
     _show("the paper's Table 1, at 256 x 256", titles, table)
     _say([f"{row.method} and {row.model}: {row.explanation}" for row in paper])
+
+
+def compare_table(outcome: Outcome) -> None:
+    """A line per case, its notes beneath; then what only one run holds."""
+    rows = []
+    for row in outcome.rows:
+        found = row.comparison
+        ends = f"{found.low:.3f} to {found.high:.3f}" if found.low and found.high else ""
+        ratio = f"{found.ratio:.3f}" if found.ratio else ""
+        times = [f"{it:.4g}" if it else "" for it in (row.a_ms, row.b_ms)]
+        rows.append((row.case, *times, ratio, ends, found.answer))
+    titles = ("case", "A, ms", "B, ms", "B / A", "interval", "B is")
+    _show("medians of all values", titles, rows)
+    for row in outcome.rows:
+        refused = row.comparison.answer in {"refused", "inconclusive"}
+        words = [*(row.comparison.reasons if refused else ()), *row.over, *row.notes]
+        _say([f"{row.case}: {word}" for word in words])
+    for name, only in (("A", outcome.only_a), ("B", outcome.only_b)):
+        if only:
+            _say([f"only {name} holds {', '.join(only)}"])
 
 
 def doctor_tables(found: Examination, machine: Mapping[str, Any]) -> None:

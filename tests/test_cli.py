@@ -22,8 +22,8 @@ from scunext_edge.data.synthetic import SyntheticLesions
 from scunext_edge.weights import shipped
 
 COMMANDS = [
-    "train", "bench", "report", "evaluate", "verify", "quantize", "predict", "export", "profile",
-    "doctor",
+    "train", "bench", "report", "compare", "evaluate", "verify", "quantize", "predict", "export",
+    "profile", "doctor",
     "data", "data check", "data split", "data fetch",
 ]  # fmt: skip
 

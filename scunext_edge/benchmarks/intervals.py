@@ -103,7 +103,7 @@ def upper_bound(
     """
     count, beyond = len(values), 1 - percentile / 100
     over = 0
-    while over < count and _binomial(over + 1, count, beyond) <= 1 - confidence:
+    while over < count and binomial(over + 1, count, beyond) <= 1 - confidence:
         over += 1
     return float(sorted(values)[count - over]) if over else None
 
@@ -111,7 +111,7 @@ def upper_bound(
 def values_needed(percentile: float, confidence: float = BOUND_CONFIDENCE) -> int:
     """The fewest values for which :func:`upper_bound` says anything: 662 for p99."""
     beyond, count = 1 - percentile / 100, 2
-    while _binomial(1, count, beyond) > 1 - confidence:
+    while binomial(1, count, beyond) > 1 - confidence:
         count += 1
     return count
 
@@ -147,7 +147,7 @@ def _resampled(
     )
 
 
-def _binomial(most: int, count: int, chance: float) -> float:
+def binomial(most: int, count: int, chance: float) -> float:
     """The probability of at most ``most`` events in ``count`` trials."""
     logs = (
         math.lgamma(count + 1)

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from scunext_edge.artifacts import Artifact
+from scunext_edge.benchmarks.measure import Plan
+from scunext_edge.benchmarks.records import Record, Run, Subject
 from scunext_edge.benchmarks.suite import Suite
 from scunext_edge.data.preprocess import mask_to_network, to_network
 from scunext_edge.data.synthetic import SyntheticLesions
@@ -104,3 +106,35 @@ def without_nncf() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(OFFERED, "openvino", (("fp32", None), ("int8", "qdq")))
         yield
+
+
+MACHINE = {"cpu_model": "a processor", "governor": "performance", "isa": ["avx2"]}
+
+
+def made_record(level, *, machine=MACHINE, seed=0, **subject):
+    rng = np.random.default_rng(seed)
+    return Record(
+        subject=Subject(
+            artifact_id="0123456789abcdef", backend="fake", device="cpu", threads=1,
+            precision="fp32", precision_ran="fp32", input_shape=(1, 32, 32, 3), batch=1,
+        ) if not subject else subject["subject"],
+        region="compute",
+        plan=Plan(region="compute", warmup=1, values=20),
+        runs=tuple(
+            Run(
+                started="2026-03-01T10:00:00+00:00",
+                environment={"machine": machine, "before": {}, "after": {}},
+                warmup_ns=(),
+                values_ns=tuple(int(level * it) for it in rng.lognormal(0, 0.003, 20)),
+                open_ms=1.0,
+                harness_ns=50,
+            )
+            for _ in range(6)
+        ),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def record():
+    """Make a record of six processes around a level in ns: ``record(1e6, seed=1)``."""
+    return made_record
