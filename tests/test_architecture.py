@@ -40,8 +40,8 @@ ENGINES = {
     "monai", "scipy",
 }  # fmt: skip
 LIGHT = [
-    "artifacts", "benchmarks.schedule", "benchmarks.stats", "benchmarks.worker", "data.check",
-    "data.fetch", "data.source", "data.synthetic", "doctor", "evaluation.acceptance",
+    "artifacts", "benchmarks.passport", "benchmarks.schedule", "benchmarks.stats",
+    "benchmarks.worker", "data.check", "data.fetch", "data.source", "data.synthetic", "doctor", "evaluation.acceptance",
     "evaluation.boundary", "evaluation.evaluate", "evaluation.examine_worker", "evaluation.worker",
     "export.export", "export.worker", "isolate", "metrics", "models.catalogue", "pipeline.bench",
     "pipeline.verify.verify", "progress", "report.write", "results", "runtime.predict_files",

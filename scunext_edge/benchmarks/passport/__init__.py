@@ -1,0 +1,11 @@
+"""What machine this is, and in what state: read from the system, never guessed.
+
+``machine`` does not change between two runs, ``conditions`` does, a ``Window`` is both sides of a
+measurement. ``differences`` tells what makes two measurements incomparable, ``doubts`` what
+happened during one.
+"""
+
+from scunext_edge.benchmarks.passport.versions import versions
+from scunext_edge.benchmarks.passport.window import Window, conditions, machine
+
+__all__ = ["Window", "conditions", "machine", "versions"]
