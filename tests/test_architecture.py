@@ -37,13 +37,14 @@ EXCEPTIONS = {("runtime/backends/eager.py", "models")}
 ENGINES = {
     "torch", "lightning_fabric", "safetensors", "onnx", "onnxruntime", "onnxscript", "openvino",
     "nncf", "tensorrt", "fvcore", "thop", "matplotlib", "jinja2", "pooch", "rich", "typer",
-    "monai", "scipy",
+    "monai", "scipy", "pynvml",
 }  # fmt: skip
 LIGHT = [
-    "artifacts", "benchmarks.passport", "benchmarks.schedule", "benchmarks.stats",
-    "benchmarks.worker", "data.check", "data.fetch", "data.source", "data.synthetic", "doctor", "evaluation.acceptance",
-    "evaluation.boundary", "evaluation.evaluate", "evaluation.examine_worker", "evaluation.worker",
-    "export.export", "export.worker", "isolate", "metrics", "models.catalogue", "pipeline.bench",
+    "artifacts", "benchmarks.energy", "benchmarks.passport", "benchmarks.schedule",
+    "benchmarks.stats", "benchmarks.worker", "data.check", "data.fetch", "data.source",
+    "data.synthetic", "doctor", "evaluation.acceptance", "evaluation.boundary",
+    "evaluation.evaluate", "evaluation.examine_worker", "evaluation.worker", "export.export",
+    "export.worker", "isolate", "metrics", "models.catalogue", "pipeline.bench",
     "pipeline.verify.verify", "progress", "report.write", "results", "runtime.predict_files",
     "runtime.registry", "tables", "weights.shipped",
 ]  # fmt: skip
