@@ -5,7 +5,17 @@ measurement. ``differences`` tells what makes two measurements incomparable, ``d
 happened during one.
 """
 
-from scunext_edge.benchmarks.passport.versions import versions
+from scunext_edge.benchmarks.passport.comparable import Difference, differences
+from scunext_edge.benchmarks.passport.incidents import doubts
+from scunext_edge.benchmarks.passport.packages import versions
 from scunext_edge.benchmarks.passport.window import Window, conditions, machine
 
-__all__ = ["Window", "conditions", "machine", "versions"]
+__all__ = [
+    "Difference",
+    "Window",
+    "conditions",
+    "differences",
+    "doubts",
+    "machine",
+    "versions",
+]

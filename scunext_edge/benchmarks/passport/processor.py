@@ -12,7 +12,7 @@ from scunext_edge.benchmarks.passport.sources import degrees, monitors, number, 
 CPU = Path("sys/devices/system/cpu")
 # Instructions that decide how fast a convolution can be, by the kernel's names for them.
 _ISA = re.compile(
-    r"^(fma|f16c|avx2|avx512f|avx512bw|avx512_vnni|avx_vnni|avx_vnni_int8|avx512_bf16|avx512_fp16"
+    r"^(avx2|avx512f|avx512_vnni|avx_vnni|avx_vnni_int8|avx512_bf16|avx512_fp16"
     r"|amx_\w+|asimd|asimddp|asimdhp|i8mm|bf16|sve|sve2|svei8mm|sme|sme2)$"
 )
 # Sensors that read the processor itself. Others (battery, wireless, the case) would be a guess.

@@ -18,8 +18,8 @@ from scunext_edge.benchmarks.passport import (
     raspberry,
     system,
 )
+from scunext_edge.benchmarks.passport.packages import versions
 from scunext_edge.benchmarks.passport.sources import ROOT, Ask, ask
-from scunext_edge.benchmarks.passport.versions import versions
 
 
 def machine(root: Path = ROOT, *, ask: Ask = ask) -> dict[str, Any]:
