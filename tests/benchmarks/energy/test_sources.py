@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -29,6 +31,7 @@ SERVER = {
     **zone("intel-rapl:1", "package-1", 2_000),
     **zone("intel-rapl:2", "psys", 9_000),
     **zone("intel-rapl-mmio:0", "package-0", 1_000),
+    **zone("intel-rapl-mmio:0:0", "dram again", 100),
 }
 
 
@@ -207,3 +210,20 @@ def test_without_nvml_the_remedy_is_told(tmp_path):
     found = probe("cuda", tmp_path)
     assert isinstance(found, Unreadable)
     assert "scunext-edge[gpu]" in found.hint
+
+
+def test_power_is_sampled_in_the_background_until_it_is_closed():
+    often = threading.Event()
+    calls = []
+
+    def power():
+        calls.append(1)
+        if len(calls) >= 3:
+            often.set()
+        return {"A": 1.0}
+
+    source = Sampled("test", power, ("A",), clock=time.monotonic).start()
+    assert often.wait(timeout=30)
+    source.close()
+    assert source.samples() == len(calls)
+    assert not source._thread.is_alive()

@@ -33,6 +33,7 @@ GROUPS = "sys/fs/cgroup"
                 "proc/self/cgroup": "0::/system.slice/bench.service\n",
                 f"{GROUPS}/system.slice/bench.service/cpu.max": "max 100000\n",
                 f"{GROUPS}/system.slice/cpu.max": "50000 100000\n",
+                f"{GROUPS}/cpu.max": "200000 100000\n",
             },
             0.5,
         ),
@@ -57,7 +58,14 @@ GROUPS = "sys/fs/cgroup"
         ({f"{GROUPS}/cpu.max": "soon 100000\n"}, None),
         ({f"{GROUPS}/cpu.max": "100000 0\n"}, None),
         ({f"{GROUPS}/cpu.max": "max\n", "proc/self/cgroup": "nonsense"}, None),
-        ({"proc/self/cgroup": "0::/../../x\n", f"{GROUPS}/cpu.max": "100000 100000\n"}, 1.0),
+        (
+            {  # a path that leaves the mount is none of ours
+                "proc/self/cgroup": "0::/../../other\n",
+                "sys/other/cpu.max": "1000 100000\n",
+                f"{GROUPS}/cpu.max": "100000 100000\n",
+            },
+            1.0,
+        ),
         ({}, None),
     ],
 )
