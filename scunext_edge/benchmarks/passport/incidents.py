@@ -27,6 +27,7 @@ def doubts(environment: Mapping[str, Any]) -> list[str]:
         *_limited(before, after),
         *_supply(before, after),
         *_raspberry(before, after),
+        *_alarms(before, after),
         *_jetson(after),
         *_gpu(before, after),
         *_stolen(before, after),
@@ -74,6 +75,16 @@ def _raspberry(before: State, after: State) -> Iterator[str]:
     ):
         if flags:
             yield f"the Raspberry Pi reports {', '.join(sorted(flags))} {when}"
+
+
+def _alarms(before: State, after: State) -> Iterator[str]:
+    raised = {
+        alarm
+        for state in (before, after)
+        for alarm in (state.get("jetson") or {}).get("alarms") or ()
+    }
+    if raised:
+        yield f"sensors of the Jetson raised an alarm: {', '.join(sorted(raised))}"
 
 
 def _jetson(after: State) -> Iterator[str]:

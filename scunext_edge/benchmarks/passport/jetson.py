@@ -51,6 +51,7 @@ def state(root: Path, ask: Ask) -> dict[str, Any] | None:
         "fan_rpm": _rpm(root),
         "rails": [asdict(rail) for rail in rails] or None,
         "total_of_rails": None if total is None else list(total),
+        "alarms": _alarms(root),
         "temperatures_c": _temperatures(root),
         "tegrastats": tegrastats.parse(
             ask("tegrastats", "--interval", "1000", first_line=True),
@@ -124,6 +125,17 @@ def _rpm(root: Path) -> int | None:
         if value is not None:
             return value
     return None
+
+
+def _alarms(root: Path) -> list[str] | None:
+    """Alarms that are raised now (too much current, too low a voltage); null without any."""
+    states = {
+        f"{name} {path.name.removesuffix('_alarm')}": number(path)
+        for name, folder in monitors(root)
+        for path in sorted(folder.glob("*_alarm"))
+    }
+    known = {name: state for name, state in states.items() if state is not None}
+    return [name for name, state in known.items() if state] if known else None
 
 
 def _temperatures(root: Path) -> dict[str, float] | None:

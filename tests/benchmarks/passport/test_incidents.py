@@ -81,6 +81,8 @@ def jetson(clocks="pinned", current=1.3e9):
         ({"clock_khz": [1_500_000, 729_000]},
          "the Jetson's CPU clock is pinned to 1500 MHz, yet a CPU ran at 729 MHz: it was throttled"
          ),
+        ({"jetson": {"alarms": ["ina3221 curr1_crit"]}},
+         "sensors of the Jetson raised an alarm: ina3221 curr1_crit"),
         (gpu(clock_reasons=["power limit"]), "the GPU's clock was held down: power limit"),
         (gpu(thermal_violation_ns=90), "the GPU's clock was held down: heat"),
         (gpu(power_violation_ns=90), "the GPU's clock was held down: power limit"),

@@ -156,6 +156,21 @@ def test_a_jetson_that_tells_nothing_has_nulls(write, nobody):
     assert set(found.values()) == {None}
 
 
+@pytest.mark.parametrize(
+    ("states", "alarms"),
+    [
+        ({"curr1_crit_alarm": 1, "curr2_crit_alarm": 0}, ["ina3221 curr1_crit"]),
+        ({"curr1_crit_alarm": 0}, []),
+        ({"curr1_crit_alarm": "?"}, None),
+        ({}, None),
+    ],
+)
+def test_alarms_that_are_raised_are_told(write, nobody, states, alarms):
+    files = {f"sys/class/hwmon/hwmon0/{name}": f"{state}\n" for name, state in states.items()}
+    root = write({**NANO, "sys/class/hwmon/hwmon0/name": "ina3221\n", **files})
+    assert jetson.state(root, nobody)["alarms"] == alarms
+
+
 def test_what_makes_no_sense_is_null(write, tools):
     root = write({**NANO, **ina3221(0, ("VDD_IN", "volts", "amps")), "sys/class/hwmon/x/name": "y"})
     found = jetson.state(root, tools(nvpmodel="?", tegrastats="?"))
