@@ -17,15 +17,11 @@ from scunext_edge.benchmarks.compare import (
     not_comparable,
 )
 from scunext_edge.benchmarks.intervals import CONFIDENCE
+from scunext_edge.benchmarks.passport import differences
 from scunext_edge.benchmarks.records import Record
 from scunext_edge.errors import ArtifactError, MeasurementError
 
 _SUFFIX = ".measurement.json"
-# Of the machine: a latency under one is none under the other
-_DECISIVE = (
-    *("cpu_model", "isa", "cores_logical", "cpu_limit_cores", "governor", "turbo"),
-    *("clock_max_khz", "board", "gpu_name", "gpu_driver"),
-)
 
 
 _UNTOLD = Comparison(answer="refused", reasons=())
@@ -110,8 +106,10 @@ def compare_runs(
 def _compared(
     name: str, a: Record, b: Record, min_effect: float, confidence: float, *, force: bool
 ) -> Compared:
-    refused = not_comparable(a, b) + _differences(_machine(a), _machine(b))
-    notes = changes(a.subject, b.subject)
+    device = a.subject.device.partition("-")[0]  # cpu-avx2 is a CPU
+    found = differences(_environment(a), _environment(b), device=device)
+    refused = not_comparable(a, b) + [it.text for it in found if it.weight == "refuse"]
+    notes = changes(a.subject, b.subject) + [it.text for it in found if it.weight == "note"]
     row = Compared(case=name, comparison=_UNTOLD, a_ms=_median_ms(a), b_ms=_median_ms(b))
     if refused and not force:
         reasons = tuple(f"{it}: add --force to compare nevertheless" for it in refused[-1:])
@@ -135,16 +133,8 @@ def _measurements(path: Path) -> dict[str, Record]:
     return {it.name.removesuffix(_SUFFIX): records.load(it) for it in found}
 
 
-def _machine(record: Record) -> Mapping[str, Any]:
-    return dict(record.runs[0].environment.get("machine", {})) if record.runs else {}
-
-
-def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
-    return [
-        f"{key.replace('_', ' ')}: {a.get(key)} and {b.get(key)}"
-        for key in _DECISIVE
-        if a.get(key) != b.get(key)
-    ]
+def _environment(record: Record) -> Mapping[str, Any]:
+    return record.runs[0].environment if record.runs else {}
 
 
 def _median_ms(record: Record) -> float | None:

@@ -68,8 +68,8 @@ def test_another_machine_is_refused_by_name_unless_forced(record, write):
     (row,) = compare_runs(a, b).rows
     assert row.comparison.answer == "refused"
     said = " ".join(row.comparison.reasons)
-    assert "a processor and another" in said
-    assert "performance and powersave" in said
+    assert "processor: a processor in the first, another in the second" in said
+    assert "governor: performance in the first, powersave in the second" in said
     assert "--force" in said
     assert (row.a_ms, row.b_ms) == (pytest.approx(1, rel=0.02), pytest.approx(1.2, rel=0.02))
     assert compare_runs(a, b, gated=True).exit_code == 5
