@@ -120,6 +120,24 @@ def producers(graph: GraphProto) -> dict[str, NodeProto]:
     return {name: node for node in graph.node for name in node.output}
 
 
+def quantized_nodes(model: ModelProto) -> list[NodeProto]:
+    """The convolutions and products that read quantized values, in graph order."""
+    makers = producers(model.graph)
+    return [
+        node
+        for node in model.graph.node
+        if node.op_type in QUANTIZED
+        and any(
+            name in makers and makers[name].op_type == "DequantizeLinear" for name in node.input
+        )
+    ]
+
+
+def channel_axis(pair: NodeProto) -> int:
+    """The axis that a Q or DQ node has a scale for each index of, where it has more than one."""
+    return next((int(it.i) for it in pair.attribute if it.name == "axis"), 1)
+
+
 def prune(model: ModelProto) -> None:
     """Remove the nodes and constants that no output needs any more."""
     makers = producers(model.graph)

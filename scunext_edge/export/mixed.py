@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
 from scunext_edge.errors import ConfigError
 from scunext_edge.export import graph
 from scunext_edge.export.imports import optional_imports
-
-if TYPE_CHECKING:
-    from onnx import ModelProto
 
 
 def quantized_layers(model: bytes) -> list[str]:
     """Names of the convolutions and products that read quantized values, in graph order."""
     with optional_imports("mixed precision"):
         import onnx
-    return _layers(onnx.load_from_string(model))
+    return [node.name for node in graph.quantized_nodes(onnx.load_from_string(model))]
 
 
 def keep_float(original: bytes, quantized: bytes, names: Collection[str]) -> bytes:
@@ -28,7 +24,7 @@ def keep_float(original: bytes, quantized: bytes, names: Collection[str]) -> byt
     with optional_imports("mixed precision"):
         import onnx
     before, model = onnx.load_from_string(original), onnx.load_from_string(quantized)
-    unknown = sorted(set(names) - set(_layers(model)))
+    unknown = sorted(set(names) - {node.name for node in graph.quantized_nodes(model)})
     if unknown:
         raise ConfigError(f"the graph has no quantized layer called {unknown[0]}")
     inputs = {node.name: list(node.input) for node in before.graph.node}
@@ -65,8 +61,8 @@ def without_quantization(quantized: bytes) -> bytes:
             instead[output] = source.input[0]
             continue
         weights, scale = (numpy_helper.to_array(constants[name]) for name in node.input[:2])
-        axis = next((it.i for it in node.attribute if it.name == "axis"), 1)
-        shape = [-1 if at == axis % weights.ndim else 1 for at in range(weights.ndim)]
+        axis = graph.channel_axis(node) % weights.ndim
+        shape = [-1 if at == axis else 1 for at in range(weights.ndim)]
         values = weights.astype(scale.dtype) * (scale.reshape(shape) if scale.size > 1 else scale)
         model.graph.initializer.append(numpy_helper.from_array(values, output))
     kept = [
@@ -79,15 +75,3 @@ def without_quantization(quantized: bytes) -> bytes:
     graph.prune(model)
     onnx.checker.check_model(model, full_check=True)
     return graph.to_bytes(model)
-
-
-def _layers(model: ModelProto) -> list[str]:
-    makers = graph.producers(model.graph)
-    return [
-        node.name
-        for node in model.graph.node
-        if node.op_type in graph.QUANTIZED
-        and any(
-            name in makers and makers[name].op_type == "DequantizeLinear" for name in node.input
-        )
-    ]

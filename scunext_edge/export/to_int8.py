@@ -8,7 +8,7 @@ Runtime slower, and wrong where scales are float16.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -22,6 +22,7 @@ from scunext_edge.export.forwards import onnx_forward
 from scunext_edge.export.imports import optional_imports, silenced, translated
 from scunext_edge.export.parity import Images
 from scunext_edge.export.to_fp16 import to_half
+from scunext_edge.export.weight_codes import FULL, WeightCodes, narrow
 from scunext_edge.export.writing import MODEL, inherited, require, scratch, write
 
 Method = Literal["minmax", "percentile", "entropy"]
@@ -34,12 +35,14 @@ def to_int8(
     calibration: Dataset,
     method: Method = "minmax",
     screening: Screening | None = None,
+    codes: WeightCodes = FULL,
     for_engine: Literal["any", "tensorrt"] = "any",
     images: Images | None = None,
 ) -> Artifact:
     """Quantize an FP32 ONNX artifact.
 
-    ``screening``: what the calibration images were compared with, for the manifest.
+    ``screening``: what the calibration images were compared with, for the manifest. ``codes``:
+    how finely weights are quantized.
 
     ``for_engine="tensorrt"``: what is not INT8 becomes FP16, for a strongly typed build; that
     file gives wrong results elsewhere, and its card says whom it is for. ``images`` as in
@@ -52,10 +55,10 @@ def to_int8(
             hint=f"choose one of: {', '.join(get_args(Method))}",
         )
     facts, proof = described(calibration, method, screening)
-    details = {**inherited(onnx_artifact), "calibration": facts}
+    details = {**inherited(onnx_artifact), "calibration": facts, "weights": asdict(codes)}
     size = onnx_artifact.spec.size
     original = onnx_artifact.file(".onnx").read_bytes()
-    model = quantize(original, calibration, size=size, method=method)
+    model = quantize(original, calibration, size=size, method=method, codes=codes)
     if for_engine == "tensorrt":
         model = to_half(model)
         details["for_engine"] = "tensorrt"
@@ -76,7 +79,9 @@ def to_int8(
     return write(out, card, {MODEL: model, MANIFEST: proof})
 
 
-def quantize(model: bytes, calibration: Dataset, *, size: int, method: Method) -> bytes:
+def quantize(
+    model: bytes, calibration: Dataset, *, size: int, method: Method, codes: WeightCodes = FULL
+) -> bytes:
     """An FP32 ONNX file as an explicit Q/DQ one; ranges come from ``calibration``."""
     with silenced(), optional_imports("quantization"):
         import onnx
@@ -96,7 +101,7 @@ def quantize(model: bytes, calibration: Dataset, *, size: int, method: Method) -
             path,
             _reader(calibration, size),
             quant_format=ort.QuantFormat.QDQ,
-            per_channel=True,
+            per_channel=codes.per_channel,
             activation_type=ort.QuantType.QInt8,
             weight_type=ort.QuantType.QInt8,
             calibrate_method=methods[method],
@@ -112,6 +117,8 @@ def quantize(model: bytes, calibration: Dataset, *, size: int, method: Method) -
         quantized = onnx.load(path)
     _drop_unused_domains(quantized)
     graph.confine_quantization(quantized)
+    if codes.bits < FULL.bits:
+        narrow(quantized, onnx.load_from_string(model), codes)
     graph.check_opset(quantized)
     graph.check_quantized(quantized)
     graph.strip(quantized)
