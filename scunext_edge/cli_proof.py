@@ -85,6 +85,16 @@ def quantize(
     part: Annotated[str, typer.Option(help="Which part of --data bounds the loss.")] = "val",
     method: Annotated[str, typer.Option(help="minmax, percentile or entropy.")] = "minmax",
     images: Annotated[int, typer.Option(min=1, help="That layers are ranked on.")] = 150,
+    weight_bits: Annotated[int, typer.Option(help="2 to 8, all stored as int8.")] = 8,
+    per_tensor: Annotated[
+        bool, typer.Option("--per-tensor", help="One scale for all channels of a weight.")
+    ] = False,
+    qat: Annotated[
+        int | None, typer.Option(help="Epochs of fine-tuning, where INT8 alone loses too much.")
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="For --qat: what ARTIFACT was exported from.")
+    ] = None,
     nncf: Annotated[
         bool, typer.Option("--nncf", help="NNCF's accuracy control beside it; -b openvino.")
     ] = False,
@@ -94,9 +104,10 @@ def quantize(
     """As much INT8 as a bound on the loss of Dice allows. Exit code 1: not reached."""
     from dataclasses import asdict
 
+    from scunext_edge.export.weight_codes import WeightCodes
     from scunext_edge.pipeline.quantize.page import to_markdown
     from scunext_edge.pipeline.quantize.quantize import quantize as quantized
-    from scunext_edge.pipeline.quantize.settings import Settings, seconds
+    from scunext_edge.pipeline.quantize.settings import Settings, checkpoint_of, seconds
     from scunext_edge.progress import progress_bar
     from scunext_edge.weights.shipped import deployed
 
@@ -111,6 +122,9 @@ def quantize(
         part=part,
         method=method,
         images=images,
+        codes=WeightCodes(bits=weight_bits, per_channel=not per_tensor),
+        qat=qat,
+        checkpoint=checkpoint_of(artifact, checkpoint, qat=qat),
         nncf=nncf,
         command=("scunext-edge", *sys.argv[1:]),
     )

@@ -12,6 +12,7 @@ from scunext_edge.errors import ConfigError
 from scunext_edge.pipeline.quantize import quantize
 from scunext_edge.pipeline.quantize.quantize import Outcome
 from scunext_edge.pipeline.quantize.record import Search, Step
+from scunext_edge.weights.shipped import shipped
 
 ABOUT = {
     "model": "unext",
@@ -21,6 +22,7 @@ ABOUT = {
     "data": "some",
     "part": "val",
     "method": "minmax",
+    "weights": {"bits": 8, "per_channel": True},
     "ranked_on": 5,
 }
 STEP = Step(
@@ -76,3 +78,22 @@ def test_a_bound_that_is_not_kept_is_exit_code_1(asked):
 
 def test_a_budget_without_a_unit_is_an_error(asked):
     assert isinstance(call("--time-budget", "30").exception, ConfigError)
+
+
+def test_a_hard_setting_and_tuning_arrive(asked):
+    call("--weight-bits", "4", "--per-tensor", "--qat", "3")
+    settings = asked["settings"]
+    assert (settings.codes.bits, settings.codes.per_channel, settings.qat) == (4, False, 3)
+    assert settings.checkpoint.id == settings.parent.card.parent
+
+
+def test_without_them_nothing_is_tuned_and_weights_have_eight_bits_per_channel(asked):
+    call()
+    settings = asked["settings"]
+    assert (settings.codes.bits, settings.codes.per_channel) == (8, True)
+    assert (settings.qat, settings.checkpoint) == (None, None)
+
+
+def test_a_checkpoint_alone_is_an_error(asked):
+    checkpoint = shipped("unext", "checkpoint").directory
+    assert isinstance(call("--checkpoint", str(checkpoint)).exception, ConfigError)

@@ -37,7 +37,8 @@ def write(out: Path, card: Card, files: Mapping[str, bytes]) -> Artifact:
 def inherited(parent: Artifact) -> dict[str, Any]:
     """Details that stay true of whatever is made from ``parent``: where the weights come from."""
     details = parent.card.details
-    kept = {name: details[name] for name in ("training", "note", "calibration") if name in details}
+    names = ("training", "tuning", "note", "calibration")
+    kept = {name: details[name] for name in names if name in details}
     return {**kept, "checkpoint": details.get("checkpoint", parent.id)}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,17 +30,19 @@ def prepare(
     *,
     size: int,
     away_from: Path | None = None,
+    without: Collection[str] = (),
     on_image: OnImage = lambda what, done, of: None,
 ) -> TrainingData:
     """Read train and val of a data folder.
 
     Training images that look like a validation or test image, or like a test image of the data
-    set ``away_from``, are left out: what will be scored must not have been seen.
+    set ``away_from``, are left out: what will be scored must not have been seen. So are those
+    named in ``without``.
     """
     whole, split = open_dataset(path), find_split(path)
     train, val = part(whole, split, "train"), part(whole, split, "val")
     scored = {*val.ids, *(split.test if split else ())}
-    left_out = _look_alikes(whole, train, scored, on_image)
+    left_out = _look_alikes(whole, train, scored, on_image) | ({*without} & {*train.ids})
     if away_from is not None:
         test = part(open_dataset(away_from), find_split(away_from), "test")
         left_out |= _look_alikes_between(train, test)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from scunext_edge.errors import BackendUnavailable
 from scunext_edge.models import registry
 from scunext_edge.models.contract import Deployable
 from scunext_edge.spec import ModelSpec
+from scunext_edge.training.fake_quantization import FakeQuantized
 from scunext_edge.training.losses import joint_loss
 from scunext_edge.training.recipe import Recipe
 
@@ -33,6 +34,12 @@ class Learner:
     module: nn.Module  # the network as Fabric wraps it (precision, DDP)
     average: nn.Module  # the network whose weights follow; without its contract
     optimizer: Any
+
+    @property
+    def trained(self) -> nn.Module:
+        """What is to be saved: the average, without what only training needs."""
+        average = self.average
+        return average.network if isinstance(average, FakeQuantized) else average
 
 
 def new_fabric(recipe: Recipe, *, accelerator: str, devices: int) -> lightning_fabric.Fabric:
@@ -55,16 +62,21 @@ def new_learner(
     recipe: Recipe,
     *,
     options: Mapping[str, Any] | None = None,
+    begin: Callable[[nn.Module], nn.Module] = lambda network: network,
     accelerator: str = "cpu",
     devices: int = 1,
 ) -> Learner:
-    """Start the processes, one per device, and build the network from the recipe's seed."""
+    """Start the processes, one per device, and build the network from the recipe's seed.
+
+    ``begin`` gets that network and returns what is trained, for example with other weights.
+    """
     fabric = new_fabric(recipe, accelerator=accelerator, devices=devices)
     threads = torch.get_num_threads()
     fabric.launch()
     torch.set_num_threads(threads)  # Fabric spreads all cores over the processes
     torch.manual_seed(recipe.seed)
-    network = Deployable(registry.build(model, **(options or {})), ModelSpec(size=recipe.size))
+    built = begin(registry.build(model, **(options or {})))
+    network = Deployable(built, ModelSpec(size=recipe.size))
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
     # fused=True reads memory in order, whatever the strides: wrong for a state that was loaded

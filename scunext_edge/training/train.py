@@ -38,6 +38,10 @@ class Job:
     out: Path
     options: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)  # name, hash, ...: for the card
+    begin: Callable[[nn.Module], nn.Module] = lambda network: network  # see new_learner
+    start: Mapping[str, Any] | None = None  # what it begins with, for the card; null: nothing
+    details: Mapping[str, Any] = field(default_factory=dict)  # of the card, beside the account
+    account: str = "training"  # name of the account on the card
     accelerator: str = "cpu"
     devices: int = 1
 
@@ -60,6 +64,7 @@ def train(
         job.model,
         job.recipe,
         options=job.options,
+        begin=job.begin,
         accelerator=job.accelerator,
         devices=job.devices,
     )
@@ -67,7 +72,7 @@ def train(
     for epoch in range(len(history), job.recipe.epochs):
         started = time.perf_counter()
         loss = _one_epoch(job, learner, epoch, on_step)
-        dice, iou = _validate(learner.average, job.val)
+        dice, iou = validated(learner.average, job.val)
         history.append(
             Epoch(
                 epoch=epoch + 1,
@@ -125,7 +130,7 @@ def _one_epoch(
     return loss
 
 
-def _validate(network: nn.Module, val: Packed, *, batch: int = 8) -> tuple[float, float]:
+def validated(network: nn.Module, val: Packed, *, batch: int = 8) -> tuple[float, float]:
     """Mean Dice and IoU per image, at the network's size, in float32."""
     device = next(network.parameters()).device
     whole = Deployable(network, ModelSpec(size=val.images.shape[1])).to(device).eval()
@@ -147,12 +152,12 @@ def _store(job: Job, learner: Learner, history: list[Epoch]) -> None:
     latest, best = history[-1], max(history, key=lambda epoch: epoch.val_dice)
     for name in ("last", "best") if best is latest else ("last",):
         save_network(
-            learner.average,
+            learner.trained,
             job.out / name,
             model=job.model,
             spec=ModelSpec(size=job.recipe.size),
             options=job.options,
-            details={"training": _account(job, latest)},
+            details={**job.details, job.account: _account(job, latest)},
         )
     write_log(job.out / "log.csv", history)
     draw_curves(job.out / "curves.svg", history)
@@ -164,11 +169,12 @@ def _store(job: Job, learner: Learner, history: list[Epoch]) -> None:
 def _subject(job: Job) -> dict[str, Any]:
     """What a run is of, beside its recipe: it goes on with the same or not at all."""
     data = {name: job.data.get(f"{name}_hash") for name in ("train", "val")}
-    return {"model": job.model, "options": dict(job.options), **data}
+    return {"model": job.model, "options": dict(job.options), "start": job.start, **data}
 
 
 def _account(job: Job, epoch: Epoch) -> dict[str, Any]:
     return {
+        **({"start": dict(job.start)} if job.start else {}),
         "recipe": asdict(job.recipe),
         "data": dict(job.data),
         "epoch": epoch.epoch,

@@ -86,3 +86,10 @@ def test_every_image_is_reported(folder):
     ]
     assert seen[-1] == ("packing val", 2, 2)
     assert ("comparing", 5, 5) in seen
+
+
+def test_images_that_were_left_out_before_are_left_out_again(folder):
+    found = prepare(folder(train=4, val=2), size=32, without=["train2", "of another data set"])
+    assert found.train.ids == ("train0", "train1", "train3")
+    assert found.account["left_out"] == ["train2"]
+    assert found.account["train"] == 3

@@ -16,7 +16,7 @@ from scunext_edge.models.checkpoint import WEIGHTS, load_network
 from scunext_edge.training import state
 from scunext_edge.training import train as training
 from scunext_edge.training.log import read_log
-from scunext_edge.training.train import _validate, check_out, train
+from scunext_edge.training.train import check_out, train, validated
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +108,7 @@ def test_the_best_checkpoint_is_that_of_the_best_epoch(job):
 def test_what_is_stored_scores_what_the_card_says(job):
     asked = job(epochs=2)
     network = load_network(train(asked)).network
-    dice, iou = _validate(network, asked.val)
+    dice, iou = validated(network, asked.val)
     training = artifacts.load(asked.out / "best").card.details["training"]
     assert (dice, iou) == (training["val_dice"], training["val_iou"])
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from scunext_edge.pipeline.quantize.record import NNCF, Search
+from scunext_edge.export.weight_codes import FULL, WeightCodes
+from scunext_edge.pipeline.quantize.record import NNCF, QAT, Search
 from scunext_edge.report.markdown import plain, table
 from scunext_edge.report.numbers import count, drop, milliseconds, score
 
@@ -14,7 +15,8 @@ def to_markdown(search: Search) -> str:
         f"# {headline(search)}",
         "",
         f"On {about['backend']}, threads: {about['threads']}. Bounded on {about['images']} "
-        f"images of {about['data']} ({about['part']}), calibrated by {about['method']}.",
+        f"images of {about['data']} ({about['part']}), calibrated by {about['method']}."
+        f"{_codes(**about['weights'])}",
         "",
         *table(
             (
@@ -40,6 +42,12 @@ def to_markdown(search: Search) -> str:
             ],
         ),
     ]
+    if any(step.name.startswith(QAT) for step in search.steps):
+        lines += [
+            "",
+            f"{QAT}-N: all in INT8, after N epochs of fine-tuning with the rounding of "
+            "the row int8. The epoch was chosen on the same images.",
+        ]
     if search.no_fp16:
         lines += ["", f"The last rung, FP16, was not measured: {plain(search.no_fp16)}"]
     if search.costs:
@@ -54,6 +62,15 @@ def to_markdown(search: Search) -> str:
             *table(("layer", "Dice"), [(name, f"{cost:+.5f}") for name, cost in ranked]),
         ]
     return "\n".join(lines) + "\n"
+
+
+def _codes(bits: int, per_channel: bool) -> str:
+    """What is unusual about the weights."""
+    if WeightCodes(bits=bits, per_channel=per_channel) == FULL:
+        return ""
+    return (
+        f" Weights have {bits} bits and a scale for each {'channel' if per_channel else 'tensor'}."
+    )
 
 
 def headline(search: Search) -> str:

@@ -1,4 +1,5 @@
-"""The ladder: all layers in INT8; then the costly ones in float, as few as the bound needs; FP16.
+"""The ladder: all layers in INT8; the same tuned, if asked for; then the costly ones in float, as
+few as the bound needs; FP16.
 
 Layers are ranked by the Dice that each costs when it alone is quantized, on validation images. A
 rung is one Q/DQ file, exported, scored per image and timed like any row of a benchmark.
@@ -10,7 +11,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,9 @@ from scunext_edge.export.to_int8 import to_int8
 from scunext_edge.export.to_openvino import Bound, to_openvino_nncf
 from scunext_edge.export.writing import MODEL, proofs, write
 from scunext_edge.pipeline.quantize.page import to_markdown
-from scunext_edge.pipeline.quantize.record import NNCF, Search, Step, resumed
+from scunext_edge.pipeline.quantize.record import NNCF, QAT, Search, Step, resumed
 from scunext_edge.pipeline.quantize.settings import Settings
+from scunext_edge.pipeline.quantize.tuned import tuned
 from scunext_edge.progress import Advance
 from scunext_edge.runtime.registry import version_here
 from scunext_edge.storage import write_text
@@ -126,7 +128,7 @@ class _Walk:
         write_text(self.settings.out / "quantize.md", to_markdown(self.search))
 
     def _ladder(self) -> None:
-        if self._rung(()):
+        if self._rung(()) or self._tuned():
             return
         ranked = self._ranked()
         failed, count = 0, 1
@@ -162,9 +164,11 @@ class _Walk:
         folder = self.settings.out / "artifacts" / "int8"
         if (folder / CARD).is_file():
             found = load(folder)
-            seen = found.card.details["calibration"]
-            about = found.card.parent, seen["hash"], seen["method"]
-            if about == (self.settings.parent.id, self.images.hash, self.settings.method):
+            seen, codes = found.card.details["calibration"], found.card.details.get("weights")
+            about = found.card.parent, seen["hash"], seen["method"], codes
+            settings = self.settings
+            wanted = settings.parent.id, self.images.hash, settings.method, asdict(settings.codes)
+            if about == wanted:
                 return found
         return to_int8(
             self.settings.parent,
@@ -172,6 +176,7 @@ class _Walk:
             calibration=self.images,
             screening=self.screening,
             method=self.settings.method,  # type: ignore[arg-type]  # checked there
+            codes=self.settings.codes,
         )
 
     def _mixed(self, floats: Sequence[str], folder: Path, *, compared: bool = True) -> Artifact:
@@ -238,6 +243,25 @@ class _Walk:
         """Does it keep the bound?"""
         name = f"mixed-{len(floats)}" if floats else "int8"
         step = self._measured(name, floats, lambda folder: self._mixed(floats, folder))
+        return self.search.keeps(step)
+
+    def _tuned(self) -> bool:
+        """All layers in INT8 still, of the network fine-tuned for it. Does that keep the bound?"""
+        if self.settings.qat is None:
+            return False
+        step = self._measured(
+            f"{QAT}-{self.settings.qat}",
+            (),
+            lambda folder: tuned(
+                self.settings,
+                self._int8(),
+                folder,
+                calibration=self.images,
+                screening=self.screening,
+                advance=self.advance,
+                on_epoch=self._in_time,
+            ),
+        )
         return self.search.keeps(step)
 
     def _half(self) -> None:
@@ -324,5 +348,6 @@ class _Walk:
             "hash": self.dataset.hash,
             "calibration": self.images.hash,
             "method": settings.method,
+            "weights": asdict(settings.codes),
             "ranked_on": min(settings.images, len(self.dataset)),
         }

@@ -14,6 +14,7 @@ from scunext_edge.storage import read_record, write_json
 SCHEMA = 1
 KIND = "quantization"
 FILE = "quantize.json"
+QAT = "qat"  # with its epochs: qat-3
 NNCF = "nncf"  # its accuracy control, which chooses its own layers
 
 
@@ -21,7 +22,7 @@ NNCF = "nncf"  # its accuracy control, which chooses its own layers
 class Step:
     """One rung of the ladder, measured. ``float_layers``: what was kept out of INT8."""
 
-    name: str  # int8, mixed-3, fp16
+    name: str  # int8, qat-3, mixed-3, fp16
     float_layers: tuple[str, ...]
     dice: float
     drop: float  # of mean Dice on the bounding images, against the parent

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from PIL import Image as PillowImage
 
+from scunext_edge import errors
 from scunext_edge.artifacts import load
 from scunext_edge.data.datasets import open_dataset
 from scunext_edge.data.images import write_mask
 from scunext_edge.data.splits import make_split, save_split
 from scunext_edge.data.synthetic import SyntheticLesions
-from scunext_edge.errors import ArtifactError, ConfigError
+from scunext_edge.errors import ArtifactError, BackendMissing, ConfigError
 from scunext_edge.evaluation.records import Evaluation
 from scunext_edge.export.mixed import quantized_layers
+from scunext_edge.export.weight_codes import WeightCodes
 from scunext_edge.export.writing import write
 from scunext_edge.metrics import Scores
 from scunext_edge.pipeline.quantize import quantize as module
 from scunext_edge.pipeline.quantize.page import to_markdown
 from scunext_edge.pipeline.quantize.quantize import quantize
-from scunext_edge.pipeline.quantize.settings import Settings, seconds
+from scunext_edge.pipeline.quantize.settings import Settings, checkpoint_of, seconds
 from scunext_edge.weights.shipped import shipped
 
 pytest.importorskip("onnx")
@@ -31,6 +34,8 @@ pytest.importorskip("onnxruntime")
 
 PARENT = shipped("unext", "onnx-fp32")
 LAYERS = quantized_layers(shipped("unext", "onnx-int8").file(".onnx").read_bytes())
+CHECKPOINT = {"checkpoint": shipped("unext", "checkpoint")}
+TUNED = {"qat": 3, **CHECKPOINT}
 # What each layer costs in INT8: three cost much, the rest next to nothing.
 COSTS = dict.fromkeys(LAYERS, 1e-5) | {LAYERS[4]: 0.02, LAYERS[9]: 0.01, LAYERS[2]: 0.005}
 
@@ -50,6 +55,8 @@ def lost(artifact):
     """What an artifact's layers cost, those in INT8 summed up."""
     if artifact.card.precision != "int8":
         return {"fp32": 0.0, "fp16": 0.0001}[artifact.card.precision]
+    if "tuning" in artifact.card.details:
+        return artifact.card.details["tuning"]["loses"]
     floats = set(artifact.card.details.get("float_layers", ()))
     return sum(cost for name, cost in COSTS.items() if name not in floats)
 
@@ -216,6 +223,91 @@ def test_nncf_stands_beside_the_ladder_and_is_never_its_best(settings, asked, mo
     assert "its own" in to_markdown(found.search)
 
 
+@pytest.fixture
+def tuning(monkeypatch):
+    """Tuning made up: tuning.loses is what is left of the loss, tuning.asked its calls."""
+    seen = SimpleNamespace(loses=0.001, asked=[])
+
+    def tuned(settings, int8, out, *, on_epoch, **options):
+        seen.asked.append(out.name)
+        on_epoch()
+        details = {**int8.card.details, "tuning": {"loses": seen.loses}}
+        content = int8.file(".onnx").read_bytes() + b"\x0a\x00"  # other bytes, another id
+        return write(out, replace(int8.card, details=details), {"model.onnx": content})
+
+    monkeypatch.setattr(module, "tuned", tuned)
+    monkeypatch.setitem(COSTS, LAYERS[0], 0.05)
+    return seen
+
+
+def test_what_keeps_the_bound_is_not_tuned(settings, asked, tuning):
+    found = quantize(settings(max_drop=0.2, **TUNED))
+    assert rungs(found) == ["int8"]
+    assert tuning.asked == []
+
+
+def test_where_int8_loses_too_much_the_tuned_network_is_next_and_no_layer_is_ranked(
+    settings, asked, tuning
+):
+    found = quantize(settings(max_drop=0.002, **TUNED))
+    assert rungs(found) == ["int8", "qat-3"]
+    assert (found.search.best, found.search.outcome) == ("qat-3", "reached")
+    assert found.artifact.card.details["tuning"]
+    assert asked.ranked == []
+    page = to_markdown(found.search)
+    assert "is kept by qat-3" in page
+    assert "after N epochs of fine-tuning" in page
+
+
+def test_where_tuning_is_not_enough_layers_go_back_to_float(settings, asked, tuning):
+    tuning.loses = 0.03
+    found = quantize(settings(max_drop=0.002, **TUNED))
+    assert rungs(found)[:3] == ["int8", "qat-3", "mixed-1"]
+    assert (found.search.best, found.search.outcome) == ("mixed-4", "reached")
+
+
+def test_a_tuned_network_is_the_nearest_where_nothing_keeps_the_bound(settings, asked, tuning):
+    tuning.loses = -0.01
+    found = quantize(settings(max_drop=-0.5, **TUNED))
+    assert (found.search.best, found.search.outcome) == ("qat-3", "not reached")
+
+
+def test_nothing_is_tuned_twice_and_other_epochs_are_another_rung(settings, asked, tuning):
+    quantize(settings(max_drop=0.002))
+    quantize(settings(max_drop=0.002, **TUNED))
+    assert tuning.asked == ["qat-3"]
+    quantize(settings(max_drop=0.002, **TUNED))
+    assert tuning.asked == ["qat-3"]
+    tuning.loses = 0.03
+    found = quantize(settings(max_drop=0.002, **{**TUNED, "qat": 5}))
+    assert tuning.asked == ["qat-3", "qat-5"]
+    assert {"qat-3", "qat-5"} < set(rungs(found))
+
+
+def test_a_budget_ends_tuning_between_two_epochs(settings, asked, tuning):
+    times = iter(range(0, 10**6, 40))
+    found = quantize(
+        settings(max_drop=0.002, budget_s=130, **TUNED), clock=lambda: float(next(times))
+    )
+    assert (found.search.outcome, rungs(found)) == ("out of time", ["int8"])
+    assert tuning.asked == ["qat-3"]
+    more = quantize(settings(max_drop=0.002, budget_s=10**9, **TUNED))
+    assert more.search.best == "qat-3"
+
+
+def test_coarse_weights_are_another_search_and_are_named(settings, asked, tmp_path):
+    coarse = WeightCodes(bits=4, per_channel=False)
+    found = quantize(settings(max_drop=0.1, codes=coarse))
+    assert found.artifact.card.details["weights"] == {"bits": 4, "per_channel": False}
+    assert "Weights have 4 bits and a scale for each tensor." in to_markdown(found.search)
+    with pytest.raises(ConfigError, match="weights differ"):
+        quantize(settings(max_drop=0.1))
+    (tmp_path / "out" / "quantize.json").unlink()
+    again = quantize(settings(max_drop=0.1))
+    assert again.artifact.card.details["weights"] == {"bits": 8, "per_channel": True}
+    assert "bits" not in to_markdown(again.search)
+
+
 @pytest.mark.parametrize("spoil", [{"about": {}}, {"steps": [{"name": "int8"}]}])
 def test_a_record_that_is_incomplete_is_an_error(settings, asked, tmp_path, spoil):
     quantize(settings(max_drop=0.1))
@@ -237,11 +329,38 @@ def test_a_record_that_is_incomplete_is_an_error(settings, asked, tmp_path, spoi
         ({"images": 0}, "0 images to rank on"),
         ({"nncf": True}, "NNCF writes OpenVINO files"),
         ({"parent": shipped("unext", "onnx-int8")}, "starts from onnx fp32"),
+        ({"qat": 0, **CHECKPOINT}, "0 epochs of tuning"),
+        ({"qat": 2}, "none was given"),
+        (CHECKPOINT, "for tuning alone"),
+        ({"qat": 2, "checkpoint": shipped("scunext", "checkpoint")}, "was not exported from"),
+        ({"qat": 2, "checkpoint": PARENT}, "was not exported from"),
+        (
+            {"nncf": True, "backend": "openvino", "codes": WeightCodes(bits=4)},
+            "NNCF gives weights eight bits",
+        ),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(settings, wrong, words):
     with pytest.raises(ConfigError, match=words):
         settings(**wrong)
+
+
+def test_without_torch_nothing_is_tuned(settings, monkeypatch):
+    monkeypatch.setattr(errors, "find_spec", lambda name: None)
+    with pytest.raises(BackendMissing, match="tuning a network needs the package 'torch'"):
+        settings(**TUNED)
+    settings()
+
+
+def test_a_network_that_ships_has_its_checkpoint_beside_it(tmp_path):
+    beside = checkpoint_of("unext", None, qat=1)
+    assert beside is not None
+    assert beside.id == PARENT.card.parent
+    assert checkpoint_of("unext", None, qat=None) is None
+    assert checkpoint_of(str(tmp_path), None, qat=1) is None
+    other = checkpoint_of("unext", shipped("scunext", "checkpoint").directory, qat=1)
+    assert other is not None
+    assert other.card.model == "scunext"
 
 
 @pytest.mark.parametrize(("text", "value"), [("90s", 90), ("30m", 1800), ("1.5h", 5400)])
