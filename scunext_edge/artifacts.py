@@ -81,6 +81,12 @@ class Artifact:
                 raise ArtifactError(f"{path} was altered after export", hint="export it again")
 
 
+def left_out(card: Card) -> frozenset[str]:
+    """Images that training was kept away from, since they look like ones that are scored."""
+    training = card.details.get("training") or {}
+    return frozenset(training.get("data", {}).get("left_out", ()))
+
+
 @contextlib.contextmanager
 def new_artifact(directory: Path, card: Card) -> Iterator[Path]:
     """Yield a temporary directory to put model files into; it becomes the artifact at the end.

@@ -45,7 +45,7 @@ LIGHT = [
     "data.synthetic", "doctor", "evaluation.acceptance", "evaluation.boundary",
     "evaluation.evaluate", "evaluation.examine_worker", "evaluation.worker", "export.export",
     "export.worker", "isolate", "metrics", "models.catalogue", "pipeline.bench",
-    "pipeline.verify.verify", "progress", "report.write", "results", "runtime.predict_files",
+    "pipeline.quantize.quantize", "pipeline.verify.verify", "progress", "report.write", "results", "runtime.predict_files",
     "runtime.registry", "tables", "weights.shipped",
 ]  # fmt: skip
 

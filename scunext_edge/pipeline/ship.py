@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from scunext_edge.artifacts import Artifact, load, new_artifact
+from scunext_edge.artifacts import Artifact, left_out, load, new_artifact
 from scunext_edge.data.calibration import Screening, open_calibration
 from scunext_edge.data.datasets import Dataset
 from scunext_edge.data.source import Source, calibration_images
@@ -93,9 +93,9 @@ def _write_all(
 
 def _calibration(trained: Artifact, data: Path) -> tuple[Dataset, Screening | None]:
     """The calibration part, without the images that training was kept away from."""
-    left_out = set(trained.card.details["training"]["data"]["left_out"])
     images, screening = open_calibration(calibration_images(data))
-    return images.subset([name for name in images.ids if name not in left_out]), screening
+    away = left_out(trained.card)
+    return images.subset([name for name in images.ids if name not in away]), screening
 
 
 def _scored(artifact: Artifact, sources: Mapping[str, Source]) -> Scored:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from scunext_edge.artifacts import Artifact
+from scunext_edge.artifacts import Artifact, left_out
 from scunext_edge.models.checkpoint import load_network
 from scunext_edge.models.contract import Deployable
 from scunext_edge.progress import Advance
@@ -68,12 +68,8 @@ def tune(
     """
     torch.set_num_threads(tuning.threads)
     details = tuning.checkpoint.card.details
-    before = details.get("training") or {}
     prepared = prepare(
-        data,
-        size=tuning.size,
-        without=before.get("data", {}).get("left_out", ()),
-        on_image=advance,
+        data, size=tuning.size, without=left_out(tuning.checkpoint.card), on_image=advance
     )
     asked = recipe(tuning.epochs, tuning.size)
     job = Job(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from scunext_edge import isolate
-from scunext_edge.artifacts import CARD, Artifact, load
+from scunext_edge.artifacts import CARD, Artifact, left_out, load
 from scunext_edge.benchmarks.schedule import Case, run_cases
 from scunext_edge.benchmarks.suite import Suite
 from scunext_edge.data.calibration import open_calibration
@@ -101,7 +101,9 @@ class _Walk:
         self.began = clock()
         self.source = Source(folder=str(settings.data), part=settings.part)
         self.dataset: Dataset = self.source.open()
-        self.images, self.screening = open_calibration(calibration_images(settings.data))
+        images, self.screening = open_calibration(calibration_images(settings.data))
+        away = left_out(settings.parent.card)
+        self.images = images.subset([name for name in images.ids if name not in away])
         self.version = version_here(settings.backend)
         self.search = resumed(settings.out, self._about(), settings.max_drop)
         self.original = settings.parent.file(".onnx").read_bytes()

@@ -15,7 +15,7 @@ from scunext_edge import errors
 from scunext_edge.artifacts import load
 from scunext_edge.data.datasets import open_dataset
 from scunext_edge.data.images import write_mask
-from scunext_edge.data.splits import make_split, save_split
+from scunext_edge.data.splits import find_split, make_split, save_split
 from scunext_edge.data.synthetic import SyntheticLesions
 from scunext_edge.errors import ArtifactError, BackendMissing, ConfigError
 from scunext_edge.evaluation.records import Evaluation
@@ -221,6 +221,17 @@ def test_nncf_stands_beside_the_ladder_and_is_never_its_best(settings, asked, mo
     assert found.search.best == "mixed-3"
     assert "| nncf " in to_markdown(found.search)
     assert "its own" in to_markdown(found.search)
+
+
+def test_ranges_are_not_set_by_images_that_training_was_kept_away_from(
+    settings, asked, data, tmp_path
+):
+    one, other = find_split(data).calibration
+    details = {"training": {"data": {"left_out": [one]}}}
+    content = {"model.onnx": PARENT.file(".onnx").read_bytes()}
+    parent = write(tmp_path / "parent", replace(PARENT.card, details=details), content)
+    found = quantize(settings(max_drop=0.1, parent=parent))
+    assert found.artifact.card.details["calibration"]["ids"] == [other]
 
 
 @pytest.fixture

@@ -134,3 +134,13 @@ def test_a_network_that_does_not_compute_what_the_file_does_is_not_tuned(
     with pytest.raises(ExportError, match="not what its Q/DQ file computes"):
         tune(settings, int8, tmp_path / "qat-2")
     assert not list(tmp_path.iterdir())
+
+
+def test_another_placement_than_that_of_the_file_is_an_error(settings, int8, tmp_path, monkeypatch):
+    from scunext_edge.training import qat
+
+    found = iter([["one", "two"], ["one"]])
+    monkeypatch.setattr(qat, "tune", lambda *asked, **how: shipped("unext", "checkpoint"))
+    monkeypatch.setattr(module, "quantized_layers", lambda content: next(found))
+    with pytest.raises(ExportError, match="is quantized at other places"):
+        tune(settings, int8, tmp_path / "qat-2")
