@@ -277,6 +277,62 @@ def _transcript(paths: Sequence[Path], lines: int | None) -> str:
     return _console("\n".join(shown))
 
 
+def _searched(paths: Sequence[Path], _: int | None) -> str:
+    """Of searches: the network wholly in INT8, as it was rounded and as it was tuned."""
+    searches = sorted((_json([path]) for path in paths), key=_hardness)
+    about = searches[0]["about"]
+    head = (
+        f"{about['images']} images of {about['data']} ({about['part']}), on {about['backend']}. "
+        "Drop and bound: against the same network in FP32, paired per image."
+    )
+    titles = ("network", "bits of a weight", "a scale for each", "rung", "Dice in FP32", "Dice")
+    rows = [
+        (
+            *(f"`{it['about']['model']}`", str(it["about"]["weights"]["bits"])),
+            "channel" if it["about"]["weights"]["per_channel"] else "tensor",
+            step["name"],
+            numbers.score(step["dice"] + step["drop"]),
+            *(numbers.score(step["dice"]), numbers.drop(step["drop"])),
+            numbers.drop(step["upper"]),
+        )
+        for it in searches
+        for step in it["steps"]
+        if step["name"].startswith(("int8", "qat"))
+    ]
+    return textwrap.fill(head, WIDTH) + "\n\n" + _table((*titles, "drop", "upper bound"), rows)
+
+
+def _hardness(search: dict[str, Any]) -> tuple[str, int, bool]:
+    about = search["about"]
+    return about["model"], -about["weights"]["bits"], not about["weights"]["per_channel"]
+
+
+def _verified(paths: Sequence[Path], _: int | None) -> str:
+    """Of verifications: what each candidate loses against its reference, by folder name."""
+    found = [(path.parent.name, _json([path])) for path in paths]
+    data = found[0][1]["dataset"]
+    head = (
+        f"{data['images']} images of {data['name']} ({data['part']}). Loss: mean Dice of the "
+        "reference minus that of the candidate, paired per image, with its interval at 95 % "
+        "confidence."
+    )
+    titles = ("network", "candidate", "reference", "its Dice", "Dice", "loss", "interval")
+    rows = []
+    for name, record in found:
+        model, candidate, reference = name.split("--")
+        accepted = record["acceptance"]
+        dice, drop = accepted["dice"], accepted["loss"]["drop"]
+        rows.append(
+            (
+                *(f"`{model}`", candidate, reference),
+                *(numbers.score(dice["reference"]), numbers.score(dice["candidate"])),
+                numbers.drop(drop["mean"]),
+                f"{numbers.drop(drop['low'])} to {numbers.drop(drop['high'])}",
+            )
+        )
+    return textwrap.fill(head, WIDTH) + "\n\n" + _table(titles, rows)
+
+
 VIEWS: dict[str, Callable[[Sequence[Path], int | None], str]] = {
     "results": _results,
     "verdict": _verdict,
@@ -286,6 +342,8 @@ VIEWS: dict[str, Callable[[Sequence[Path], int | None], str]] = {
     "speed": _speed,
     "kernels": _kernels,
     "needs": _needs,
+    "searched": _searched,
+    "verified": _verified,
     "transcript": _transcript,
 }
 

@@ -91,3 +91,40 @@ def test_check_fails_on_a_number_that_was_typed(root, monkeypatch, capsys):
     assert fill.main(["--check"]) == 1
     assert "52.8" in readme.read_text(encoding="utf-8")
     assert "README.md: differs from its records" in capsys.readouterr().out
+
+
+def test_a_search_shows_what_is_wholly_in_int8(root):
+    step = {"name": "int8", "dice": 0.75, "drop": 0.1, "upper": 0.125}
+    about = {
+        "model": "unext",
+        "images": 7,
+        "data": "some",
+        "part": "val",
+        "backend": "openvino",
+        "weights": {"bits": 4, "per_channel": False},
+    }
+    steps = [step, {**step, "name": "qat-4", "drop": -0.01}, {**step, "name": "mixed-1"}]
+    (root / "a.json").write_text(json.dumps({"about": about, "steps": steps}), encoding="utf-8")
+    finer = {**about, "weights": {"bits": 4, "per_channel": True}}
+    (root / "b.json").write_text(json.dumps({"about": finer, "steps": [step]}), encoding="utf-8")
+    text = fill.VIEWS["searched"]([root / "a.json", root / "b.json"], None)
+    assert text.split("\n")[-3:] == [
+        "| `unext` | 4 | channel | int8 | 0.850 | 0.750 | 0.1000 | 0.1250 |",
+        "| `unext` | 4 | tensor | int8 | 0.850 | 0.750 | 0.1000 | 0.1250 |",
+        "| `unext` | 4 | tensor | qat-4 | 0.740 | 0.750 | \N{MINUS SIGN}0.0100 | 0.1250 |",
+    ]
+
+
+def test_a_verification_shows_its_interval(root):
+    folder = root / "unext--int8--FP32"
+    folder.mkdir()
+    drop = {"mean": 0.01, "low": -0.002, "high": 0.022}
+    content = {
+        "dataset": {"images": 9, "name": "some", "part": "test"},
+        "acceptance": {"dice": {"reference": 0.9, "candidate": 0.89}, "loss": {"drop": drop}},
+    }
+    (folder / "verify.json").write_text(json.dumps(content), encoding="utf-8")
+    text = fill.VIEWS["verified"]([folder / "verify.json"], None)
+    assert text.split("\n")[-1] == (
+        "| `unext` | int8 | FP32 | 0.900 | 0.890 | 0.0100 | \N{MINUS SIGN}0.0020 to 0.0220 |"
+    )
