@@ -58,7 +58,7 @@ def narrow(model: ModelProto, original: ModelProto, codes: WeightCodes) -> None:
         scale = scales(
             values, codes.top, axis=graph.channel_axis(pair) if stored.size > 1 else None
         )
-        found = np.clip(np.rint(values / scale), -codes.top, codes.top).astype(np.int8)
+        found = np.rint(values / scale).astype(np.int8)
         for slot, value in ((0, found), (1, scale.reshape(stored.shape))):
             where = pair.input[slot]
             constants[where].CopyFrom(numpy_helper.from_array(value, where))
