@@ -45,8 +45,8 @@ LIGHT = [
     "data.synthetic", "doctor", "evaluation.acceptance", "evaluation.boundary",
     "evaluation.evaluate", "evaluation.examine_worker", "evaluation.worker", "export.export",
     "export.worker", "isolate", "metrics", "models.catalogue", "pipeline.bench",
-    "pipeline.quantize.quantize", "pipeline.verify.verify", "progress", "report.write", "results", "runtime.predict_files",
-    "runtime.registry", "tables", "weights.shipped",
+    "pipeline.quantize.quantize", "pipeline.verify.verify", "progress", "report.write", "results",
+    "runtime.predict_files", "runtime.registry", "tables", "weights.shipped",
 ]  # fmt: skip
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))
