@@ -8,6 +8,7 @@ happened during one.
 from scunext_edge.benchmarks.passport.comparable import Difference, differences
 from scunext_edge.benchmarks.passport.incidents import doubts
 from scunext_edge.benchmarks.passport.packages import versions
+from scunext_edge.benchmarks.passport.processor import last_level_cache
 from scunext_edge.benchmarks.passport.window import Window, conditions, machine
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "conditions",
     "differences",
     "doubts",
+    "last_level_cache",
     "machine",
     "versions",
 ]

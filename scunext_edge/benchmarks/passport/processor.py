@@ -66,6 +66,16 @@ def clock_policies(root: Path) -> list[dict[str, Any]] | None:
     return found or None
 
 
+def last_level_cache(root: Path = Path("/")) -> int | None:
+    """Bytes of the first processor's last cache."""
+    found = {}
+    for index in (root / CPU / "cpu0/cache").glob("index[0-9]*"):
+        level, size = number(index / "level"), text(index / "size")
+        if level is not None and size is not None and re.fullmatch(r"\d+K", size):
+            found[level] = int(size[:-1]) * 1024
+    return found[max(found)] if found else None
+
+
 def _cpuinfo(root: Path) -> list[dict[str, str]]:
     """One mapping per processor, names in lower case."""
     blocks = []

@@ -6,25 +6,19 @@
 from __future__ import annotations
 
 import statistics
-import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from scunext_edge import isolate
+from scunext_edge.benchmarks.roofline import copy_bytes_per_s, larger
 from scunext_edge.errors import EngineError
 from scunext_edge.kernels import native
-from scunext_edge.kernels.plan import NONE, TAILS, BlobType, Kind, Op, Plan, TensorType, read_plan
+from scunext_edge.kernels.plan import Op, Plan, read_plan
+from scunext_edge.kernels.traffic import arithmetic, traffic
 from scunext_edge.pipeline.kernels.peer import picture
 
 WORKER = "scunext_edge.pipeline.kernels.stages"
-COMPUTE_BOUND = 0.6  # of the peak
-MEMORY_BOUND = 0.6  # of the speed at which memory of this size is copied
-_ITEM = {TensorType.F32: 4, TensorType.Q8: 1, TensorType.Q16: 2}
-_INTEGERS = {BlobType.INT8, BlobType.INT16}
 _WARMUP = 10
-_COPY_S = 0.05
 
 
 def work(job: dict[str, Any]) -> dict[str, Any]:
@@ -74,7 +68,7 @@ def stage(
     seconds = max(min(ns), 1) / 1e9
     moved = traffic(plan, op, size)
     limit_s = macs / peaks[arithmetic(plan, op)]
-    share = limit_s / seconds
+    copy_s = moved / copied
     return {
         "name": name,
         "macs": macs,
@@ -82,49 +76,10 @@ def stage(
         "ms_min": seconds * 1e3,
         "ms_median": statistics.median(ns) / 1e6,
         "limit_ms": limit_s * 1e3,
-        "peak_share": share if macs else None,
-        "copy_share": moved / seconds / copied,
-        "bound": bound(share, moved / seconds / copied),
+        "peak_share": limit_s / seconds if macs else None,
+        "copy_share": copy_s / seconds,
+        "bound": larger(limit_s * 1e3, copy_s * 1e3).bound(seconds * 1e3),
     }
-
-
-def bound(peak_share: float, copy_share: float) -> str:
-    """In a word: where more speed would have to come from."""
-    if peak_share > COMPUTE_BOUND:
-        return "compute"
-    return "memory" if copy_share > MEMORY_BOUND else "overhead"
-
-
-def arithmetic(plan: Plan, op: Op) -> native.Arithmetic:
-    """What the products are made of: its first weights tell."""
-    kinds = [plan.blobs[blob].type for blob in op.blobs if blob != NONE]
-    return "int8" if kinds and kinds[0] in _INTEGERS else "f32"
-
-
-def traffic(plan: Plan, op: Op, size: int) -> int:
-    """Bytes that must be read or written once: activations, weights, image and mask."""
-    moved = 0
-    for index in {*op.inputs, *op.outputs} - {NONE}:
-        tensor = plan.tensors[index]
-        moved += int(np.prod(tensor.shape(size, size))) * _ITEM[tensor.type]
-    for index in {*op.blobs} - {NONE}:
-        blob = plan.blobs[index]
-        moved += blob.stored.size * (4 if blob.type is BlobType.BF16 else blob.stored.itemsize)
-    if op.kind is Kind.NORMALIZE:
-        moved += 3 * size * size
-    return moved + size * size if op.kind in TAILS else moved
-
-
-def copy_bytes_per_s(total: int) -> float:
-    """Read and written by one core, between two buffers that together have ``total`` bytes."""
-    source = np.ones(max(total // 2, 1 << 16), np.uint8)
-    target = np.empty_like(source)
-    best, until = float("inf"), time.perf_counter() + _COPY_S
-    while time.perf_counter() < until:
-        start = time.perf_counter()
-        np.copyto(target, source)
-        best = min(best, time.perf_counter() - start)
-    return 2 * source.nbytes / best
 
 
 def _peaks(isa: str) -> dict[str, float]:

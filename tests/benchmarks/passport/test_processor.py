@@ -226,3 +226,14 @@ def test_what_makes_no_sense_is_null(write):
     found = {**processor.identity(root), **processor.state(root)}
     names = ("cpu_model", "turbo", "clock_khz", "clock_max_khz", "core_throttles", "temperature_c")
     assert {name: found[name] for name in names} == dict.fromkeys(names)
+
+
+def test_the_last_cache_is_that_of_the_highest_level(tmp_path):
+    assert processor.last_level_cache(tmp_path) is None
+    levels = {"index0": ("1", "48K"), "index3": ("3", "32768K"), "index2": ("2", "1024K")}
+    for name, (level, size) in levels.items():
+        folder = tmp_path / processor.CPU / "cpu0/cache" / name
+        folder.mkdir(parents=True)
+        (folder / "level").write_text(f"{level}\n")
+        (folder / "size").write_text(f"{size}\n")
+    assert processor.last_level_cache(tmp_path) == 32 << 20
