@@ -3,23 +3,28 @@
 A layer is a product (convolution, matrix product) with all that follows it up to the next one:
 an engine can do that in the same pass, so nothing in between has to reach memory. Bytes are the
 ones that cannot be avoided then: what a layer reads of other layers, what of it others read, and
-weights, each once.
+weights, each once. ``python -m scunext_edge.benchmarks.costs`` is the child's side; see
+:func:`work`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from scunext_edge import isolate
 from scunext_edge.errors import ArtifactError, require
 from scunext_edge.runtime.precision import conv_macs, matmul_macs, transposed_conv_macs
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
+WORKER = "scunext_edge.benchmarks.costs"
 PRODUCTS = ("Conv", "ConvTranspose", "MatMul", "Gemm")
+_PURPOSE = "counting the work of each layer"
 _SAME = ("Identity", "Dropout")
 _FLOAT_BYTES = {"fp32": 4, "tf32": 4, "fp16": 2, "bf16": 2, "int8": 4}
 
@@ -49,6 +54,35 @@ class Layer:
         return self.weight_bytes + images * (self.read_bytes + self.written_bytes)
 
 
+class Graph(NamedTuple):
+    """An ONNX file, and the precision that its arithmetic ran in."""
+
+    path: Path
+    precision: str
+
+
+def count(graphs: Sequence[Graph]) -> list[tuple[Layer, ...] | None]:
+    """:func:`layers_of` each, in one fresh process; null for a graph that cannot be counted."""
+    job = {"graphs": [[str(it.path), it.precision] for it in graphs]}
+    answer = isolate.call(WORKER, job)
+    return [
+        it and tuple(Layer(**{**row, "names": tuple(row["names"])}) for row in it) for it in answer
+    ]
+
+
+def work(job: dict[str, Any]) -> list[list[dict[str, Any]] | None]:
+    """The layers of every one of ``graphs``, [path, precision]."""
+    require("onnx", "onnx", needed_for=_PURPOSE)
+    return [_counted(Path(path), precision) for path, precision in job["graphs"]]
+
+
+def _counted(path: Path, precision: str) -> list[dict[str, Any]] | None:
+    try:
+        return [asdict(it) for it in layers_of(path.read_bytes(), precision=precision)]
+    except (ArtifactError, OSError):
+        return None
+
+
 def layers_of(model: bytes, *, precision: str) -> tuple[Layer, ...]:
     """The layers of an ONNX file whose arithmetic ran in ``precision``, in graph order.
 
@@ -57,7 +91,7 @@ def layers_of(model: bytes, *, precision: str) -> tuple[Layer, ...]:
     them. Needs onnx (``BackendMissing``); a graph whose shapes cannot be told is
     ``ArtifactError``.
     """
-    require("onnx", "onnx", needed_for="counting the work of each layer")
+    require("onnx", "onnx", needed_for=_PURPOSE)
     if precision not in _FLOAT_BYTES:
         raise ArtifactError(f"the bytes of {precision} layers are not known")
     return _Reader(_with_shapes(model), precision).layers()
@@ -243,3 +277,7 @@ def _item_bytes(helper: Any, kind: int) -> int:
 
 def _name(node: NodeProto) -> str:
     return str(node.name or node.output[0])
+
+
+if __name__ == "__main__":
+    isolate.serve(work)

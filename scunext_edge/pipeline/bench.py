@@ -26,6 +26,7 @@ from scunext_edge.evaluation.records import Evaluation
 from scunext_edge.pipeline.complexity import Complexity, complexities
 from scunext_edge.pipeline.entries import Entry, plan
 from scunext_edge.pipeline.forms import Forms
+from scunext_edge.pipeline.limits import with_limits
 from scunext_edge.pipeline.pictures import choose_pictures
 from scunext_edge.pipeline.rows import finished
 from scunext_edge.pipeline.settings import Settings
@@ -88,7 +89,9 @@ def bench(settings: Settings, *, advance: Advance = lambda what, done, of: None)
         finished(entry, counted[entry.subject.label], max_cv=settings.max_cv, drift=drift)
         for entry in entries
     )
+    rows, limits = with_limits(rows, entries, settings.out)
     content = _content(rows, settings, source, dataset, list(counted.values()))
+    content |= {"roofline": limits}
     content |= {"drift": asdict(drift) if drift else None, "max_cv": settings.max_cv}
     write_json(settings.out / "results.json", content)
     choose_pictures(entries, source, dataset, settings.out / "pictures")

@@ -151,4 +151,17 @@ class Forms:
         return found
 
     def _path(self, name: str) -> Path:
-        return self.folder / f"{self.subject.label}-{self.subject.size}-{name}"
+        return _path(self.folder, self.subject, name)
+
+
+def kept_onnx(subject: Subject, folder: Path, *, is_int8: bool) -> Artifact | None:
+    """The network's ONNX form, shipped or made by a run before; null: none was needed."""
+    known = subject.onnx_int8 if is_int8 else subject.onnx_fp32
+    if known is not None:
+        return known
+    path = _path(folder, subject, "onnx-int8" if is_int8 else "onnx-fp32")
+    return load(path) if (path / CARD).is_file() else None
+
+
+def _path(folder: Path, subject: Subject, name: str) -> Path:
+    return folder / f"{subject.label}-{subject.size}-{name}"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scunext_edge.benchmarks.costs import layers_of
+from scunext_edge.benchmarks.costs import Graph, count, layers_of
 from scunext_edge.errors import ArtifactError, BackendMissing
 from scunext_edge.weights import shipped
 
@@ -190,6 +190,16 @@ def test_what_cannot_be_counted_is_told():
     proto.graph.input.append(helper.make_tensor_value_info("s", TensorProto.INT64, [2]))
     with pytest.raises(ArtifactError, match="shape of 'a'"):
         layers_of(proto.SerializeToString(), precision="fp32")
+
+
+def test_several_files_are_counted_in_one_child(tmp_path):
+    content = model([node("Conv", ["image", "w"], "y")], {"w": zeros(3, 3, 1, 1)})
+    (tmp_path / "good.onnx").write_bytes(content)
+    (tmp_path / "broken.onnx").write_bytes(b"no graph")
+    names = ("good", "broken", "absent")
+    good, *others = count([Graph(tmp_path / f"{name}.onnx", "fp32") for name in names])
+    assert good == layers_of(content, precision="fp32")
+    assert others == [None, None]
 
 
 def test_without_onnx_it_says_what_is_missing(monkeypatch):

@@ -128,11 +128,33 @@ def test_parameters_and_macs_are_the_networks_whatever_the_engine(finished):
     assert {row.flops for row in finished.outcome.rows} == {2 * macs}
 
 
+def test_every_timed_row_is_held_against_the_machines_limit(finished):
+    pytest.importorskip("onnx")
+    timed = [row for row in finished.outcome.rows if row.status == "ok"]
+    known = finished.outcome.content["roofline"]
+    if known["machine"]["int8_macs_per_s"] is None:
+        timed = [row for row in timed if row.precision_ran != "int8"]
+    assert {row.key for row in timed} == set(known["limits"])
+    for row in timed:
+        assert row.limit_share > 0
+        assert row.bound_by in {"compute", "memory", "overhead"}
+    assert (finished.out / "records" / "roofline.json").is_file()
+
+
 def test_results_json_holds_what_was_promised(finished):
     content = json.loads((finished.out / "results.json").read_text())
     assert content == json.loads(json.dumps(finished.outcome.content))
     promised = {"schema", "created", "tool", "environment", "data", "rows"}
-    more = {"suite", "gate", "complexity", "harness_cost_ns", "command", "drift", "max_cv"}
+    more = {
+        "suite",
+        "gate",
+        "complexity",
+        "harness_cost_ns",
+        "command",
+        "drift",
+        "max_cv",
+        "roofline",
+    }
     assert set(content) == promised | more
     assert content["schema"] == 2
     assert content["command"] == ["scunext-edge", "bench"]
