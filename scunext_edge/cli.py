@@ -222,12 +222,26 @@ def export(
 
 @app.command()
 def profile(
-    model: Annotated[str, typer.Argument(help="A network; give a wrong name to see them all.")],
-    size: Annotated[int, typer.Option(help="Side of the input, in pixels.")] = 256,
+    model: Annotated[
+        str, typer.Argument(help="A network; with --backend, one that ships or an artifact.")
+    ],
+    size: Annotated[
+        int, typer.Option(help="Side of the input, in pixels; with --backend the artifact's.")
+    ] = 256,
     option: Annotated[list[str] | None, typer.Option(help="Of the network: skip=false.")] = None,
+    backend: Annotated[
+        str | None, typer.Option("--backend", "-b", help="Time each layer on this engine.")
+    ] = None,
+    precision: Annotated[str, typer.Option("--precision", "-p", help="fp32 or int8.")] = "fp32",
+    device: Annotated[str, typer.Option(help="cpu, or for native cpu-NAME.")] = "cpu",
+    threads: ThreadsOption = 1,
+    runs: Annotated[int, typer.Option(min=1, help="With --backend: how many are timed.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
-    """Count parameters and MACs by two counters, with thop's figure explained; per module."""
+    """Count parameters and MACs per module; or with --backend, time each layer on an engine."""
+    if backend is not None:
+        cli_measure.layers(model, backend, precision, device, threads, runs, as_json)
+        return
     require("torch", "torch", needed_for="counting parameters and MACs")
     from dataclasses import asdict
 

@@ -137,6 +137,24 @@ def compare(
     raise typer.Exit(outcome.exit_code)
 
 
+def layers(
+    model: str, backend: str, precision: str, device: str, threads: int, runs: int, as_json: bool
+) -> None:
+    """``profile --backend``: the time of each layer beside its work and its limit."""
+    from dataclasses import asdict
+
+    from scunext_edge.benchmarks.layers import profile_layers
+    from scunext_edge.tables import layer_tables
+    from scunext_edge.weights.shipped import deployed
+
+    artifact = deployed(model, backend=backend, precision=precision)
+    found = profile_layers(artifact, backend, device=device, threads=threads, runs=runs)
+    if as_json:
+        print(json.dumps(asdict(found)))
+        return
+    layer_tables(found)
+
+
 def _suite(name: str, **asked: Any) -> Any:
     """The suite, with what was asked for instead of its own; minimums lift its time budget."""
     from dataclasses import replace

@@ -21,6 +21,17 @@ from scunext_edge import errors
 from scunext_edge.errors import EngineError, ScunextEdgeError
 from scunext_edge.storage import storage_errors
 
+# Pools that read these while they are imported; engines are told again when they open.
+_THREAD_VARIABLES = (
+    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
+    *("NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"),
+)
+
+
+def thread_limits(count: int) -> dict[str, str]:
+    """The environment of a child whose libraries are to use ``count`` threads."""
+    return dict.fromkeys(_THREAD_VARIABLES, str(count))
+
 
 def call(
     module: str,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from scunext_edge.benchmarks.layers import LayerProfile, LayerTime
     from scunext_edge.data.check import Finding
     from scunext_edge.doctor import Examination
     from scunext_edge.models.complexity import Profile
@@ -75,6 +76,50 @@ def compare_table(outcome: Outcome) -> None:
             _say([f"only {name} holds {', '.join(only)}"])
 
 
+def layer_tables(profile: LayerProfile) -> None:
+    """The layers in order, what belongs to none of them by kind, and the whole."""
+    matched = [row for row in profile.layers if row.matched]
+    rows = [_layer_cells(row, profile.total_ms) for row in matched]
+    others: dict[str, list[float]] = {}
+    for row in profile.layers:
+        if not row.matched:
+            others.setdefault(row.op, []).append(row.time_ms or 0.0)
+    total_ms = profile.total_ms
+    for op, times in others.items():
+        name = f"not matched: {len(times)} x {op}"
+        rows.append((name, *[""] * 4, *_time_cells(sum(times), total_ms), *[""] * 3))
+    between = _time_cells(profile.between_ms, total_ms)
+    rows.append(("between the kernels", *[""] * 4, *between, *[""] * 3))
+    whole = (profile.limit_ms, profile.limit_share, profile.bound_by)
+    macs = sum(row.macs or 0 for row in matched)
+    moved = sum(row.moved_bytes or 0 for row in matched)
+    sums = (f"{macs / 1e6:.2f}", f"{moved / 1e3:,.0f}")
+    rows.append(("all", "", "", *sums, *_time_cells(total_ms, total_ms), *_limit_cells(*whole)))
+    ran = profile.precision_ran or "a precision that it does not tell"
+    _show(
+        f"{profile.model} {profile.size} x {profile.size} on {profile.backend} "
+        f"{profile.backend_version}, {profile.device}, threads {profile.threads}: it ran {ran}; "
+        f"median of {profile.runs} runs",
+        ("layer", "op", "", "MMAC", "KB", "ms", "of all", "limit, ms", "of limit", "bound by"),
+        rows,
+    )
+    machine = profile.machine
+    peaks = [f"{max(machine.fp32_macs_per_s) / 1e9:.1f} G fp32"]
+    if machine.int8_macs_per_s:
+        peaks.append(f"{max(machine.int8_macs_per_s) / 1e9:.1f} G int8")
+    copies = [
+        f"{max(it.bytes_per_s) / 1e9:.1f} GB/s ({it.traffic_bytes / 1e6:.3g} MB)"
+        for it in machine.copies
+    ]
+    _say(
+        [
+            f"one core multiplies and adds per second: {', '.join(peaks)} ({machine.method})",
+            f"and copies, by what one copy moves: {', '.join(copies)}",
+            *machine.notes,
+        ]
+    )
+
+
 def doctor_tables(found: Examination, machine: Mapping[str, Any]) -> None:
     """Engines, optional packages, networks, the machine."""
     engines = [
@@ -107,6 +152,34 @@ def finding_table(findings: Sequence[Finding]) -> None:
     """What is wrong with a data set."""
     rows = [(finding.kind, ", ".join(finding.ids), finding.message) for finding in findings]
     _show(f"{len(rows)} findings", ("kind", "images", "what"), rows)
+
+
+def _layer_cells(row: LayerTime, total_ms: float) -> tuple[str, ...]:
+    return (
+        row.name,
+        row.op,
+        row.precision or "",
+        f"{row.macs / 1e6:.2f}" if row.macs else "",
+        "" if row.moved_bytes is None else f"{row.moved_bytes / 1e3:,.0f}",
+        *_time_cells(row.time_ms, total_ms),
+        *_limit_cells(row.limit_ms, row.limit_share, row.bound_by),
+    )
+
+
+def _time_cells(time_ms: float | None, total_ms: float) -> tuple[str, str]:
+    if time_ms is None:
+        return ("not known", "")
+    return (f"{time_ms:.3f}", f"{time_ms / total_ms:.1%}")
+
+
+def _limit_cells(
+    limit_ms: float | None, share: float | None, bound_by: str | None
+) -> tuple[str, str, str]:
+    return (
+        "" if limit_ms is None else f"{limit_ms:.3f}",
+        "" if share is None else f"{share:.0%}",
+        bound_by or "",
+    )
 
 
 def _modules(thop: Any) -> int:

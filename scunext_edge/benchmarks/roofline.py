@@ -43,7 +43,6 @@ _CACHED_BYTES = (1 << 18, 1 << 20, 1 << 22)
 _CACHES = 4
 _LEAST_BEYOND, _MOST_BEYOND = 1 << 26, 1 << 29  # bytes of one buffer
 _MEMORY_SHARE = 8  # of the available memory a buffer takes one part of so many
-_SINGLE = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +159,7 @@ def measured(folder: Path) -> Roofline:
 
 def calibrate() -> Roofline:
     """Measure in a fresh process of one thread."""
-    return from_json(isolate.call(WORKER, {}, env=dict.fromkeys(_SINGLE, "1")))
+    return from_json(isolate.call(WORKER, {}, env=isolate.thread_limits(1)))
 
 
 def from_json(fields: Mapping[str, Any]) -> Roofline:

@@ -17,12 +17,6 @@ from scunext_edge.benchmarks.suite import Suite
 from scunext_edge.errors import ConfigError, MeasurementError, ScunextEdgeError
 
 WORKER = "scunext_edge.benchmarks.worker"
-# Pools that read these while they are imported; engines are told again when they open.
-_THREAD_VARIABLES = (
-    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
-    *("NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"),
-)
-
 
 Kind = Literal["latency", "control", "memory"]
 
@@ -114,7 +108,7 @@ class _Session:
                 self.worker,
                 self._job(record, case, kind),
                 timeout_s=self.suite.timeout_s,
-                env=dict.fromkeys(_THREAD_VARIABLES, str(self.suite.threads)),
+                env=isolate.thread_limits(self.suite.threads),
             )
             record = self._grown(record, answer, kind)
         except ScunextEdgeError as error:

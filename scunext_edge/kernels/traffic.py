@@ -20,7 +20,9 @@ def arithmetic(plan: Plan, op: Op) -> Arithmetic:
 def traffic(plan: Plan, op: Op, size: int) -> int:
     """Bytes that must be read or written once: activations, weights, image and mask."""
     moved = 0
-    for index in {*op.inputs, *op.outputs} - {NONE}:
+    # Of its second input a channel gate takes the size alone
+    read = op.inputs[:1] if op.kind is Kind.CHANNEL_GATE else op.inputs
+    for index in {*read, *op.outputs} - {NONE}:
         tensor = plan.tensors[index]
         moved += prod(tensor.shape(size, size)) * _ITEM[tensor.type]
     for index in {*op.blobs} - {NONE}:

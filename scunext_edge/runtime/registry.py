@@ -21,6 +21,7 @@ from scunext_edge.errors import (
     EngineError,
     missing_extra,
 )
+from scunext_edge.runtime.layers import Profiled
 from scunext_edge.runtime.runner import Runner
 from scunext_edge.spec import Format
 
@@ -40,6 +41,7 @@ _BACKENDS = {
     "fake": _Backend("fake", None, ("safetensors", "onnx", "openvino", "tensorrt", "native")),
 }
 BACKENDS = tuple(_BACKENDS)
+PROFILED = ("torch", "onnxruntime", "openvino", "native")  # that have ``open_profiled``
 _PROBE_S = 60.0
 _HOW_TO_GET = {
     "safetensors": "give the checkpoint that it was exported from",
@@ -71,11 +73,33 @@ def open_runner(
     ``ConfigError``; otherwise ``BackendMissing``, ``BackendUnavailable`` or ``EngineError``.
     """
     _check_fit(artifact, backend)
-    if threads < 1:
-        raise ConfigError(f"{threads} threads cannot run anything", hint="use 1 or more")
+    _check_threads(threads)
     module = backend_module(backend)
     runner: Runner = module.open_runner(artifact, device=device, threads=threads)
     return runner
+
+
+def open_profiled(
+    artifact: Artifact, backend: str, *, device: str = "cpu", threads: int = 1
+) -> Profiled:
+    """Open ``artifact`` with the engine's own profiler on; errors as of :func:`open_runner`.
+
+    An engine without such a profiler here, or another device than a CPU, is a ``ConfigError``.
+    """
+    _check_fit(artifact, backend)
+    _check_threads(threads)
+    if device.partition("-")[0] != "cpu":
+        raise ConfigError(
+            f"layers are not timed on {device!r}", hint="use --device cpu; a GPU has its own tools"
+        )
+    opened = getattr(backend_module(backend), "open_profiled", None)
+    if opened is None:
+        raise ConfigError(
+            f"{backend} tells no times of layers",
+            hint=f"choose one of: {', '.join(PROFILED)}",
+        )
+    profiled: Profiled = opened(artifact, device=device, threads=threads)
+    return profiled
 
 
 def formats(backend: str) -> tuple[Format, ...]:
@@ -153,6 +177,11 @@ def _find(backend: str) -> _Backend:
         f"there is no backend called {backend!r}",
         hint=f"{asked}choose one of: {', '.join(BACKENDS)}",
     )
+
+
+def _check_threads(threads: int) -> None:
+    if threads < 1:
+        raise ConfigError(f"{threads} threads cannot run anything", hint="use 1 or more")
 
 
 def _check_fit(artifact: Artifact, backend: str) -> None:

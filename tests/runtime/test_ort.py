@@ -85,7 +85,7 @@ def test_macs_of_a_node_come_from_its_shapes(node, work):
     operator, inputs, output = node
     kind = inputs[0][0]
     seen = backend._work(
-        "node_kernel_time",
+        "node",
         {
             "op_name": operator,
             "input_type_shape": [{name: dims} for name, dims in inputs],
@@ -105,7 +105,7 @@ def test_an_integer_convolution_is_found_among_its_scales():
         ],
         "output_type_shape": [{"int8": [1, 16, 8, 8]}],
     }  # fmt: skip
-    assert backend._work("a_kernel_time", node) == Work(name="a", precision="int8", macs=27648)
+    assert backend._work("a", node) == Work(name="a", precision="int8", macs=27648)
 
 
 class CudaBuild:
@@ -207,3 +207,17 @@ def test_a_failing_run_is_an_engine_error_with_its_cause(onnx_artifact):
     with pytest.raises(EngineError, match=r"onnxruntime: .*tensor\(float\)") as caught:
         runner.execute()
     assert caught.value.__cause__ is not None
+
+
+def test_a_sum_that_was_joined_to_a_convolution_is_no_weights():
+    node = {
+        "op_name": "FusedConv",
+        "input_type_shape": [
+            {"float": [1, 8, 64, 64]},
+            {"float": [16, 8, 1, 1]},
+            {"float": [16]},
+            {"float": [1, 16, 64, 64]},
+        ],
+        "output_type_shape": [{"float": [1, 16, 64, 64]}],
+    }
+    assert backend._work("a", node) == Work(name="a", precision="fp32", macs=64 * 64 * 16 * 8)

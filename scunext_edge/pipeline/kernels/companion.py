@@ -15,13 +15,9 @@ from typing import IO, Any, Protocol
 
 from scunext_edge import errors
 from scunext_edge.errors import EngineError
+from scunext_edge.isolate import thread_limits
 
 PEER = "scunext_edge.pipeline.kernels.peer"
-# Pools that read these while they are imported; engines are told again when they open.
-_THREAD_VARIABLES = (
-    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
-    *("NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"),
-)
 _OPEN_S = 900.0  # torch.compile calls a C++ compiler
 _BURST_S = 120.0
 
@@ -53,7 +49,7 @@ class Companion:
             env={
                 **os.environ,
                 "PYTHONFAULTHANDLER": "1",
-                **dict.fromkeys(_THREAD_VARIABLES, str(job["threads"])),
+                **thread_limits(job["threads"]),
                 **env,
             },
         )

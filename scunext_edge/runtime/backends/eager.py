@@ -7,7 +7,9 @@ in ``execute``: what is left is the arithmetic, without the cost of starting eac
 from __future__ import annotations
 
 import contextlib
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from scunext_edge.artifacts import Artifact
 from scunext_edge.errors import BackendUnavailable, EngineError, ScunextEdgeError
 from scunext_edge.models.checkpoint import load_network
+from scunext_edge.runtime.layers import Kernel, from_runs
 from scunext_edge.runtime.precision import (
     Census,
     Work,
@@ -30,6 +33,8 @@ from scunext_edge.spec import Array, Arrays, ModelSpec
 
 _DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
 _NAMES = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
+_CPU = torch.profiler.ProfilerActivity.CPU
+_RUN, _MODULE = "scunext run", "scunext module "  # marks in a profile
 _GRAPH_WARMUP = 3  # convolution algorithms are chosen in the first runs, which no graph may hold
 
 
@@ -44,6 +49,16 @@ def open_runner(artifact: Artifact, *, device: str, threads: int) -> EagerRunner
 
     torch counts threads per process: the runner opened last decides for all.
     """
+    kind = GraphRunner if device == "cuda-graph" else EagerRunner
+    return kind(artifact.spec, _open(artifact, device, threads))
+
+
+def open_profiled(artifact: Artifact, *, device: str, threads: int) -> EagerProfiled:
+    """The same with a profiler that knows the network's modules."""
+    return EagerProfiled(artifact.spec, _open(artifact, device, threads))
+
+
+def _open(artifact: Artifact, device: str, threads: int) -> _Forward:
     version, devices = offers()
     if device not in devices:
         raise BackendUnavailable(
@@ -59,8 +74,7 @@ def open_runner(artifact: Artifact, *, device: str, threads: int) -> EagerRunner
     with _engine_errors():
         # Stubs of torch type `to` without memory_format and device together.
         moved: Any = network.to(device=place, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    kind = GraphRunner if device == "cuda-graph" else EagerRunner
-    return kind(artifact.spec, _Forward(moved, place, dtype))
+    return _Forward(moved, place, dtype)
 
 
 class EagerRunner:
@@ -153,6 +167,40 @@ class GraphRunner:
         return self._forward
 
 
+class EagerProfiled:
+    """Modules without children are kernels; so is what is called beside them, by operator."""
+
+    def __init__(self, spec: ModelSpec, forward: _Forward) -> None:
+        self._spec = spec
+        self._runner = EagerRunner(spec, forward)
+        self._told = forward.costs(spec)
+        self._ops = forward.name_modules()
+        self._profiler: Any = torch.profiler.profile(activities=[_CPU])
+        self._profiler.start()
+
+    def put(self, inputs: Arrays) -> None:
+        self._runner.put(inputs)
+
+    def execute(self) -> None:
+        with torch.profiler.record_function(_RUN):
+            self._runner.execute()
+
+    def kernels(self) -> tuple[Kernel, ...]:
+        self._profiler.stop()
+        events = self._profiler.events()
+        starts = sorted(it.time_range.start for it in events if it.name == _RUN)
+        runs: list[list[tuple[str, str, int]]] = [[] for _ in starts]
+        for event in events:
+            if event.cpu_parent is not None and event.cpu_parent.name == _RUN:
+                run = runs[bisect_right(starts, event.time_range.start) - 1]
+                name = event.name.removeprefix(_MODULE)
+                run.append((name, self._ops.get(name, name), round(1e3 * event.cpu_time_total)))
+        return from_runs(runs, self._told)
+
+    def close(self) -> None:
+        self._runner.close()
+
+
 class _Forward:
     """The network with the device and the precision that it runs in."""
 
@@ -185,11 +233,54 @@ class _Forward:
 
     def census(self, spec: ModelSpec) -> Census:
         """Run a black image and look at what reaches the kernels, below autocast."""
+        witness = self._watched(spec)
+        return Census(work=tuple(witness.work), conversions=witness.conversions)
+
+    def costs(self, spec: ModelSpec) -> dict[str, dict[str, Any]]:
+        """Precision, MACs and bytes of every module without children, by its dotted name."""
+        found: dict[str, dict[str, Any]] = {}
+        before = 0
+        witness = _Witness()
+
+        def enter(*_: Any) -> None:
+            nonlocal before
+            before = len(witness.work)
+
+        def leave(name: str, module: Any, inputs: Any, output: Any) -> None:
+            tensors = [it for it in (*inputs, output, *module.parameters()) if torch.is_tensor(it)]
+            own = found.setdefault(name, {"macs": 0, "moved_bytes": 0})
+            own["moved_bytes"] += sum(it.numel() * it.element_size() for it in tensors)
+            for work in witness.work[before:]:
+                own |= {"macs": own["macs"] + work.macs, "precision": work.precision}
+
+        handles = []
+        for name, module in self._leaves():
+            handles.append(module.register_forward_pre_hook(enter))
+            handles.append(module.register_forward_hook(partial(leave, name)))
+        try:
+            self._watched(spec, witness)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return found
+
+    def name_modules(self) -> dict[str, str]:
+        """From now on a profiler finds the modules without children by name; name to class."""
+        for name, module in self._leaves():
+            _mark(module, torch.profiler.record_function(_MODULE + name))
+        return {name: type(module).__name__ for name, module in self._leaves()}
+
+    def _leaves(self) -> list[tuple[str, Any]]:
+        named = self._network.named_modules()
+        return [(name, it) for name, it in named if name and not list(it.children())]
+
+    def _watched(self, spec: ModelSpec, witness: _Witness | None = None) -> _Witness:
+        witness = witness or _Witness()
         black = torch.zeros(1, spec.size, spec.size, 3, dtype=torch.uint8, device=self._place)
         # In inference mode the witness would see a convolution before it is converted.
-        with torch.no_grad(), _Witness() as witness:
+        with torch.no_grad(), witness:
             self._compute(black)
-        return Census(work=tuple(witness.work), conversions=witness.conversions)
+        return witness
 
 
 class _Witness(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -223,6 +314,19 @@ class _Witness(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _note(self, name: str, data: Tensor, macs: int) -> None:
         precision = _NAMES.get(data.dtype, str(data.dtype))
         self.work.append(Work(name=name, precision=precision, macs=macs))
+
+
+def _mark(module: Any, span: Any) -> None:
+    """Let every call of ``module`` lie within ``span``."""
+
+    def enter(*_: Any) -> None:
+        span.__enter__()
+
+    def leave(*_: Any) -> None:
+        span.__exit__(None, None, None)
+
+    module.register_forward_pre_hook(enter)
+    module.register_forward_hook(leave)
 
 
 def _dtype(artifact: Artifact, place: torch.device) -> torch.dtype | None:

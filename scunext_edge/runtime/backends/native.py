@@ -11,10 +11,13 @@ from scunext_edge.artifacts import Artifact
 from scunext_edge.errors import BackendUnavailable, EngineError
 from scunext_edge.kernels import native
 from scunext_edge.kernels.plan import NONE, Kind, Op, Plan, TensorType, read_plan
+from scunext_edge.kernels.traffic import arithmetic, traffic
+from scunext_edge.runtime.layers import Kernel, from_runs
 from scunext_edge.runtime.precision import Census, Work
 from scunext_edge.runtime.runner import closed, nothing_to
 from scunext_edge.spec import Array, Arrays
 
+_PRECISIONS = {"f32": "fp32", "int8": "int8"}
 _CONVOLUTIONS = {Kind.CONV, Kind.LINEAR, Kind.DECONV, Kind.TAIL_DECONV}
 _MULTIPLY = _CONVOLUTIONS | {
     *(Kind.DEPTHWISE, Kind.CHANNEL_GATE, Kind.SPATIAL_GATE, Kind.TAIL, Kind.TAIL_UPSAMPLE),
@@ -30,18 +33,27 @@ def open_runner(
     artifact: Artifact, *, device: str, threads: int, output: native.Output = "score"
 ) -> NativeRunner:
     """Load an ``.scx`` file. ``output`` "logits" is exact, and slower than "score"."""
+    return NativeRunner(artifact, _open(artifact, device, threads), output)
+
+
+def open_profiled(artifact: Artifact, *, device: str, threads: int) -> NativeProfiled:
+    """The same with the times of operations kept."""
+    model = _open(artifact, device, threads, profile=1)
+    return NativeProfiled(artifact, model)
+
+
+def _open(artifact: Artifact, device: str, threads: int, *, profile: int = 0) -> native.Model:
     version, devices = offers()
     if device not in devices:
         raise BackendUnavailable(
             f"native {version} cannot run on {device!r} here",
             hint=f"it offers: {', '.join(devices)}",
         )
-    _, _, isa = device.partition("-")
-    size = artifact.spec.size
+    isa = device.partition("-")[2] or None
+    size = (artifact.spec.size, artifact.spec.size)
     file = artifact.file(".scx")
     with _engine_errors():
-        model = native.open_model(file, threads=threads, isa=isa or None, size=(size, size))
-    return NativeRunner(artifact, model, output)
+        return native.open_model(file, threads=threads, isa=isa, size=size, profile=profile)
 
 
 class NativeRunner:
@@ -99,6 +111,44 @@ class NativeRunner:
         if self._model is None:
             raise closed()
         return self._model
+
+
+class NativeProfiled:
+    """A runner whose operations are asked for their times after every run."""
+
+    def __init__(self, artifact: Artifact, model: native.Model) -> None:
+        self._runner = NativeRunner(artifact, model, "score")
+        self._model = model
+        self._plan = read_plan(artifact.file(".scx").read_bytes())
+        self._size = artifact.spec.size
+        self._runs: list[list[tuple[str, str, int]]] = []
+
+    def put(self, inputs: Arrays) -> None:
+        self._runner.put(inputs)
+
+    def execute(self) -> None:
+        self._runner.execute()
+        self._runs.append([(*it, step.time_ns) for it, step in self._steps()])
+
+    def kernels(self) -> tuple[Kernel, ...]:
+        told = {
+            name: {
+                "precision": _PRECISIONS[arithmetic(self._plan, op)],
+                "macs": step.macs,
+                "moved_bytes": traffic(self._plan, op, self._size),
+            }
+            for op, ((name, _), step) in zip(self._plan.ops, self._steps(), strict=True)
+        }
+        return from_runs(self._runs, told)
+
+    def close(self) -> None:
+        self._runner.close()
+
+    def _steps(self) -> list[tuple[tuple[str, str], native.Operation]]:
+        """Every operation with a name that is unique, and its kind."""
+        with _engine_errors():
+            steps = self._model.operations()
+        return [((f"{i} {it.name}", it.name.split()[0]), it) for i, it in enumerate(steps)]
 
 
 def _converts(plan: Plan, op: Op) -> bool:

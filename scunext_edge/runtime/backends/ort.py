@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import onnxruntime as ort
 
 from scunext_edge.artifacts import Artifact
 from scunext_edge.errors import BackendUnavailable, EngineError
+from scunext_edge.runtime.layers import Kernel, from_runs, onnxruntime_runs
 from scunext_edge.runtime.precision import (
     Census,
     Work,
@@ -43,16 +44,25 @@ def offers() -> tuple[str, tuple[str, ...]]:
 
 def open_runner(artifact: Artifact, *, device: str, threads: int) -> OrtRunner | OrtCudaRunner:
     """Load an ONNX artifact; the device is the one asked for, or this raises."""
+    open_session = _opener(artifact, device)
+    session = open_session(_options(threads))
+    runner = OrtRunner if device == "cpu" else OrtCudaRunner
+    return runner(artifact, session, lambda: _census(artifact, open_session, threads))
+
+
+def open_profiled(artifact: Artifact, *, device: str, threads: int) -> OrtProfiled:
+    """The same with the engine's profiler on."""
+    return OrtProfiled(_opener(artifact, device), threads)
+
+
+def _opener(artifact: Artifact, device: str) -> Callable[[Any], Any]:
     version, devices = offers()
     if device not in devices:
         raise BackendUnavailable(
             f"onnxruntime {version} cannot run on {device!r} here",
             hint=f"it offers: {', '.join(devices)}",
         )
-    open_session = partial(_session, str(artifact.file(".onnx")), device)
-    session = open_session(_options(threads))
-    runner = OrtRunner if device == "cpu" else OrtCudaRunner
-    return runner(artifact, session, lambda: _census(open_session, artifact, threads))
+    return partial(_session, str(artifact.file(".onnx")), device)
 
 
 class OrtRunner:
@@ -170,39 +180,72 @@ def _session(model: str, device: str, options: Any) -> Any:
     return session
 
 
-def _census(open_session: Callable[[Any], Any], artifact: Artifact, threads: int) -> Census:
+class OrtProfiled:
+    """A session whose profile goes to a folder of its own, which is removed in the end."""
+
+    def __init__(
+        self, open_session: Callable[[Any], Any], threads: int, *, packed: bool = True
+    ) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="scunext-edge-")
+        options = _options(threads)
+        options.enable_profiling = True
+        options.profile_file_prefix = str(Path(self._folder.name, "profile"))
+        if not packed:
+            options.add_session_config_entry("session.disable_prepacking", "1")
+        self._session = open_session(options)
+        self._inputs: Arrays = {}
+
+    def put(self, inputs: Arrays) -> None:
+        self._inputs = inputs
+
+    def execute(self) -> None:
+        with _engine_errors():
+            self._session.run(None, self._inputs)
+
+    def kernels(self) -> tuple[Kernel, ...]:
+        with _engine_errors():
+            events = json.loads(Path(self._session.end_profiling()).read_text(encoding="utf-8"))
+            runs, arguments = onnxruntime_runs(events)
+        return from_runs(runs, {name: _described(name, it) for name, it in arguments.items()})
+
+    def close(self) -> None:
+        self._session = None
+        self._folder.cleanup()
+
+
+def _census(artifact: Artifact, open_session: Callable[[Any], Any], threads: int) -> Census:
     """Run once on a black image with profiling on, and see which kernels worked on what.
 
     Profiling slows a session down, hence one of its own. The file's Q/DQ nodes prove nothing:
     on x86 they may be folded into floating-point convolutions. MACs are those that ran: blocked
     kernels ("nchwc") fill channels up to whole blocks and multiply them, too.
     """
-    options = _options(threads)
-    options.enable_profiling = True
-    # Packed weights no longer stand among a kernel's inputs, and neither would their MACs.
-    options.add_session_config_entry("session.disable_prepacking", "1")
-    with tempfile.TemporaryDirectory(prefix="scunext-edge-") as folder:
-        options.profile_file_prefix = str(Path(folder, "profile"))
-        session = open_session(options)
-        black = {
-            it.name: np.zeros([1 if isinstance(n, str) else n for n in it.shape], it.dtype)
-            for it in artifact.spec.inputs
-        }
-        with _engine_errors():
-            session.run(None, black)
-            events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
-    # Every node has several events; that of its kernel alone says what it worked on.
-    nodes = [it for it in events if it.get("cat") == "Node" and "op_name" in it["args"]]
-    kernels = [it for it in nodes if it["name"].endswith("_kernel_time")]
+    black = {
+        it.name: np.zeros([1 if isinstance(n, str) else n for n in it.shape], it.dtype)
+        for it in artifact.spec.inputs
+    }
+    # Packed weights do not stand among a kernel's inputs, and neither would their MACs.
+    with closing(OrtProfiled(open_session, threads, packed=False)) as profiled:
+        profiled.put(black)
+        profiled.execute()
+        kernels = profiled.kernels()
     return Census(
-        work=tuple(work for it in kernels if (work := _work(it["name"], it["args"]))),
-        conversions=sum(it["args"]["op_name"] in _CONVERSIONS for it in kernels),
+        work=tuple(
+            Work(name=it.name, precision=it.precision, macs=it.macs)
+            for it in kernels
+            if it.precision is not None and it.macs is not None
+        ),
+        conversions=sum(it.op in _CONVERSIONS for it in kernels),
     )
 
 
-def _work(event: str, node: dict[str, Any]) -> Work | None:
+def _described(name: str, node: Mapping[str, Any]) -> dict[str, Any]:
+    work = _work(name, node)
+    return {"parts": (name,)} | ({"precision": work.precision, "macs": work.macs} if work else {})
+
+
+def _work(name: str, node: Mapping[str, Any]) -> Work | None:
     """A profiled node, or None for one that multiplies no matrices."""
-    name = event.removesuffix("_kernel_time")
     operator = node.get("op_name", "")
     is_conv, is_matmul = "Conv" in operator, "MatMul" in operator or "Gemm" in operator
     if not (is_conv or is_matmul):
@@ -214,7 +257,7 @@ def _work(event: str, node: dict[str, Any]) -> Work | None:
     if is_matmul:
         macs = matmul_macs(inputs[0][1], output)
         return Work(name=name, precision=precision, macs=macs)
-    # The first of as many dimensions: a skip that was fused into the kernel comes last
+    # The first of its rank: scales have a smaller one, and a sum that was fused in comes last
     weights = max((dims for _, dims in inputs[1:]), key=len)
     transposed = "Transpose" in operator
     macs = transposed_conv_macs(weights, inputs[0][1]) if transposed else conv_macs(weights, output)

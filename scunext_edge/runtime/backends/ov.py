@@ -11,6 +11,7 @@ import openvino as ov
 
 from scunext_edge.artifacts import Artifact
 from scunext_edge.errors import BackendUnavailable, EngineError
+from scunext_edge.runtime.layers import Kernel, from_runs
 from scunext_edge.runtime.precision import (
     Census,
     Work,
@@ -35,6 +36,15 @@ def offers() -> tuple[str, tuple[str, ...]]:
 
 def open_runner(artifact: Artifact, *, device: str, threads: int) -> OvRunner:
     """Load an OpenVINO IR or an ONNX artifact and compile it for one image at a time."""
+    return _open(artifact, device, threads, {})
+
+
+def open_profiled(artifact: Artifact, *, device: str, threads: int) -> OvProfiled:
+    """The same with the engine's counters on."""
+    return OvProfiled(_open(artifact, device, threads, {"PERF_COUNT": True}))
+
+
+def _open(artifact: Artifact, device: str, threads: int, more: dict[str, Any]) -> OvRunner:
     with _engine_errors():
         core = ov.Core()
         devices = core.available_devices
@@ -43,7 +53,7 @@ def open_runner(artifact: Artifact, *, device: str, threads: int) -> OvRunner:
             f"openvino {_version()} cannot run on {device!r} here",
             hint=f"it offers: {', '.join(name.lower() for name in devices)}",
         )
-    properties = _properties(core, artifact, device.upper(), threads)
+    properties = _properties(core, artifact, device.upper(), threads) | more
     file = artifact.file(".xml" if artifact.card.format == "openvino" else ".onnx")
     with _engine_errors():
         model = core.read_model(file)
@@ -104,6 +114,24 @@ class OvRunner:
                 conversions=sum(_kind(it) in _CONVERSIONS for it in operations),
             )
 
+    def counters(self) -> list[tuple[str, str, int]]:
+        """Name, type and nanoseconds of every operation of the last run; with counters on."""
+        with _engine_errors():
+            return [
+                (it.node_name, it.node_type, round(1e9 * it.real_time.total_seconds()))
+                for it in self._request.get_profiling_info()
+                if it.status == ov.ProfilingInfo.Status.EXECUTED
+            ]
+
+    def described(self) -> dict[str, dict[str, Any]]:
+        """By operation, which nodes of the file it stands for, and what it multiplies."""
+        with _engine_errors():
+            compiled = self._request_for(1).get_compiled_model()
+            return {
+                it.get_friendly_name(): _described(it)
+                for it in compiled.get_runtime_model().get_ordered_ops()
+            }
+
     def close(self) -> None:
         self._model, self._core, self._request, self._executed = None, None, None, False
         self._requests.clear()
@@ -117,6 +145,27 @@ class OvRunner:
                 compiled = self._core.compile_model(model, self._device, self._properties)
                 self._requests[images] = compiled.create_infer_request()
         return self._requests[images]
+
+
+class OvProfiled:
+    """A runner whose counters are read after every run."""
+
+    def __init__(self, runner: OvRunner) -> None:
+        self._runner = runner
+        self._runs: list[list[tuple[str, str, int]]] = []
+
+    def put(self, inputs: Arrays) -> None:
+        self._runner.put(inputs)
+
+    def execute(self) -> None:
+        self._runner.execute()
+        self._runs.append(self._runner.counters())
+
+    def kernels(self) -> tuple[Kernel, ...]:
+        return from_runs(self._runs, self._runner.described())
+
+    def close(self) -> None:
+        self._runner.close()
 
 
 def _properties(core: Any, artifact: Artifact, device: str, threads: int) -> dict[str, Any]:
@@ -141,6 +190,13 @@ def _properties(core: Any, artifact: Artifact, device: str, threads: int) -> dic
 
 def _kind(operation: Any) -> str:
     return str(operation.get_rt_info()["layerType"].astype(str))
+
+
+def _described(operation: Any) -> dict[str, Any]:
+    names = operation.get_rt_info()["originalLayersNames"].astype(str)
+    parts = tuple(it for it in names.split(",") if it)
+    work = _work(operation)
+    return {"parts": parts} | ({"precision": work.precision, "macs": work.macs} if work else {})
 
 
 def _work(operation: Any) -> Work | None:
