@@ -225,9 +225,7 @@ def profile(
     model: Annotated[
         str, typer.Argument(help="A network; with --backend, one that ships or an artifact.")
     ],
-    size: Annotated[
-        int, typer.Option(help="Side of the input, in pixels; with --backend the artifact's.")
-    ] = 256,
+    size: Annotated[int | None, typer.Option(help="Side of the input; default: 256.")] = None,
     option: Annotated[list[str] | None, typer.Option(help="Of the network: skip=false.")] = None,
     backend: Annotated[
         str | None, typer.Option("--backend", "-b", help="Time each layer on this engine.")
@@ -240,6 +238,8 @@ def profile(
 ) -> None:
     """Count parameters and MACs per module; or with --backend, time each layer on an engine."""
     if backend is not None:
+        if size is not None or option:
+            raise typer.BadParameter("the artifact decides", param_hint="--size, --option")
         cli_measure.layers(model, backend, precision, device, threads, runs, as_json)
         return
     require("torch", "torch", needed_for="counting parameters and MACs")
@@ -249,7 +249,7 @@ def profile(
     from scunext_edge.models.paper import paper_table
     from scunext_edge.tables import profile_tables
 
-    found = counted(model, size=size, options=options(option or []))
+    found = counted(model, size=size or 256, options=options(option or []))
     paper = paper_table()
     if as_json:
         print(json.dumps({**asdict(found), "paper_table": [asdict(row) for row in paper]}))

@@ -129,6 +129,7 @@ def test_the_package_can_be_run_as_a_module():
         (["bench", "--gate", "dice"], "--gate: 'dice' is not NAME=VALUE"),
         (["bench", "--gate", "dice=low"], "--gate: 'low' is no number"),
         (["profile", "unext", "--option", "skip"], "--option: 'skip' is not NAME=VALUE"),
+        (["profile", "unext", "-b", "native", "--size", "64"], "--size, --option: the artifact"),
         (["data", "fetch", "isic2019", "--out", "o"], "isic2019"),
     ],
 )
@@ -411,6 +412,37 @@ def test_profile_prints_json_with_the_papers_table(run):
     found = json.loads(out)
     assert (code, found["params"], found["size"]) == (0, 253_561, 64)
     assert found["paper_table"]
+
+
+def test_profile_times_the_layers_of_an_artifact_on_an_engine(run, network):
+    command = ["profile", network.directory, "-b", "onnxruntime", "--runs", "3"]
+    code, out, _ = run(*command, "--json")
+    found = json.loads(out)
+    assert (code, found["backend"], found["runs"]) == (0, "onnxruntime", 3)
+    times = [row["time_ms"] or 0 for row in found["layers"]]
+    assert sum(times) + found["between_ms"] == pytest.approx(found["total_ms"])
+    assert found["machine"]["fp32_macs_per_s"]
+    code, out, _ = run(*command)
+    assert code == 0
+    assert "on onnxruntime" in out
+    assert "it ran fp32; median of 3 runs" in " ".join(out.split())
+    assert "between the kernels" in out
+    assert "Conv" in out
+    assert "100.0%" in out
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["-b", "onnxruntime", "--device", "cuda"], "layers are not timed on 'cuda'"),
+        (["-b", "native"], "native loads native"),
+        (["-b", "onxruntime"], "there is no backend called 'onxruntime'"),
+    ],
+)
+def test_layers_that_cannot_be_timed_are_code_2(run, network, more, message):
+    code, out, err = run("profile", network.directory, *more)
+    assert (code, out) == (2, "")
+    assert message in said(err)
 
 
 def test_bench_prints_what_it_writes_and_report_writes_it_again(run, tmp_path, network):
