@@ -38,7 +38,7 @@ _COPY_S = 0.05
 _MATMUL_S = 0.1
 _MATMUL_SIDE = 256  # three float32 matrices of this side fit a second-level cache
 # Read and written by one copy: from what a layer of these networks moves upwards
-_CACHED_BYTES = (1 << 18, 1 << 20, 1 << 22)
+_CACHED_BYTES = (1 << 18, 1 << 20, 1 << 22, 1 << 24)
 # STREAM (J. McCalpin) wants every array four times as large as the last cache.
 _CACHES = 4
 _LEAST_BEYOND, _MOST_BEYOND = 1 << 26, 1 << 29  # bytes of one buffer
@@ -185,7 +185,7 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     notes: list[str] = []
     rates = _rates(machine()["isa"] or (), notes)
     cache = last_level_cache()
-    sizes = (*_CACHED_BYTES, 2 * _beyond(cache, conditions()["memory_available_bytes"], notes))
+    sizes = (*_CACHED_BYTES, 2 * _beyond(cache, _available_bytes(), notes))
     copies = [Copy(traffic_bytes=it, bytes_per_s=_copy_values(it)) for it in sizes]
     found = Roofline(**rates, copies=tuple(copies), cache_bytes=cache, notes=tuple(notes))
     return asdict(found)
@@ -238,6 +238,12 @@ def _beyond(cache: int | None, available: int | None, notes: list[str]) -> int:
     elif wanted > most:
         notes.append(f"the largest copy is less than {_CACHES} times the last cache")
     return min(wanted, most)
+
+
+def _available_bytes() -> int | None:
+    """Free memory of the machine, or what a container may have if that is less."""
+    known = (conditions()["memory_available_bytes"], machine()["memory_limit_bytes"])
+    return min((it for it in known if isinstance(it, int)), default=None)
 
 
 def _shortest(call: Callable[[], object], seconds: float) -> float:

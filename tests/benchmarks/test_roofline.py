@@ -148,7 +148,7 @@ def test_a_real_machine_has_all_its_rates():
     assert [copy.traffic_bytes for copy in found.copies] == sorted(
         {copy.traffic_bytes for copy in found.copies}
     )
-    assert len(found.copies) == 4
+    assert len(found.copies) == 5
     assert all(len(copy.bytes_per_s) == 3 and min(copy.bytes_per_s) > 0 for copy in found.copies)
     assert (found.method == "libscunext") == (found.isa is not None)
 
@@ -198,3 +198,13 @@ def test_the_largest_copy_lies_beyond_the_caches_if_memory_allows(cache, availab
     notes = []
     assert module._beyond(cache, available, notes) == size
     assert (said in notes[0]) if said else not notes
+
+
+@pytest.mark.parametrize(
+    ("free", "limit", "known"),
+    [(100, 50, 50), (100, "unlimited", 100), (100, None, 100), (None, None, None)],
+)
+def test_a_container_has_no_more_memory_than_it_may_have(monkeypatch, free, limit, known):
+    monkeypatch.setattr(module, "conditions", lambda: {"memory_available_bytes": free})
+    monkeypatch.setattr(module, "machine", lambda: {"memory_limit_bytes": limit})
+    assert module._available_bytes() == known
