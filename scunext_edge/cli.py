@@ -262,7 +262,7 @@ def doctor(as_json: JsonOption = False) -> None:
     """Which engines and extras work here, and why not."""
     from dataclasses import asdict
 
-    from scunext_edge.benchmarks.environment import machine
+    from scunext_edge.benchmarks.passport import machine
     from scunext_edge.doctor import examine
     from scunext_edge.tables import doctor_tables
 

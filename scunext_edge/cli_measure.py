@@ -26,9 +26,19 @@ def bench(
     precision: Annotated[
         list[str] | None, typer.Option("--precision", "-p", help="fp32, fp16, int8; repeatable.")
     ] = None,
-    suite: Annotated[str, typer.Option(help="default, full, or the path of a TOML file.")] = (
-        "default"
-    ),
+    suite: Annotated[
+        str | None, typer.Option(help="default, full, a scenario, or the path of a TOML file.")
+    ] = None,
+    scenario: Annotated[
+        str | None,
+        typer.Option(
+            help="single-stream, offline, clinic, burst, soak: the suite of that name, or with "
+            "--suite, instead of that suite's."
+        ),
+    ] = None,
+    interval: Annotated[
+        float | None, typer.Option(min=0, help="clinic, burst: seconds between two arrivals.")
+    ] = None,
     part: Annotated[str, typer.Option(help="Which part of --data is scored.")] = "test",
     images: Annotated[int, typer.Option(min=2, help="Without --data: how many are drawn.")] = 48,
     size: Annotated[
@@ -40,7 +50,10 @@ def bench(
         int | None, typer.Option(min=1, help="Values per process, at least; no time budget then.")
     ] = None,
     duration: Annotated[
-        float | None, typer.Option(min=0, help="Seconds of values per process, at least; as above.")
+        float | None,
+        typer.Option(
+            min=0, help="Seconds of values per process, at least; as above. Of a soak: all."
+        ),
     ] = None,
     max_cv: Annotated[
         float | None,
@@ -64,7 +77,14 @@ def bench(
 
     settings = Settings(
         out=out,
-        suite=_suite(suite, threads=threads, values=iterations, duration_s=duration),
+        suite=_suite(
+            suite or _suite_of(scenario),
+            scenario=scenario,
+            threads=threads,
+            values=iterations,
+            duration_s=duration,
+            interval_s=interval,
+        ),
         models=tuple(models or DEFAULT_MODELS),
         backends=tuple(backend or OFFERED),
         precisions=tuple(precision or DEFAULT_PRECISIONS),
@@ -153,6 +173,13 @@ def layers(
         print(json.dumps(asdict(found)))
         return
     layer_tables(found)
+
+
+def _suite_of(scenario: str | None) -> str:
+    """The suite that ships for a scenario; a word that is none is refused with the suite."""
+    from scunext_edge.benchmarks.suite import SUITES
+
+    return scenario if scenario in SUITES else "default"
 
 
 def _suite(name: str, **asked: Any) -> Any:

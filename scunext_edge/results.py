@@ -9,9 +9,9 @@ from typing import Any, Literal
 from scunext_edge.errors import ArtifactError
 
 # 1: first form
-# 2: intervals and bound in ``latency_ms``; ``scenario``, ``stability`` and its reasons,
-#    ``cold_start_ms``, ``energy_mj``, ``limit_share``, ``bound_by``. What an older file lacks is
-#    null, so 1 is still read.
+# 2: intervals and bound in ``latency_ms``; ``scenario``, ``images_per_s``, ``findings``,
+#    ``stability`` and its reasons, ``cold_start_ms``, ``energy_mj``, ``limit_share``,
+#    ``bound_by``. What an older file lacks is null, so 1 is still read.
 SCHEMA = 2
 OLDEST = 1
 
@@ -67,6 +67,8 @@ class Row:
     stability: Stability | None = None  # whether the latency may be believed
     stability_reasons: Sequence[str] = field(default_factory=tuple)
     scenario: str = "single-stream"
+    images_per_s: float | None = None  # offline: throughput
+    findings: Sequence[str] = field(default_factory=tuple)  # what a scenario is for, in words
     cold_start_ms: float | None = None  # process start to first mask, median
     energy_mj: float | None = None  # millijoule per image
     limit_share: float | None = None  # of what this machine could do; 1: no faster is possible

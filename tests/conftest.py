@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scunext_edge.benchmarks.environment import machine
+from scunext_edge.benchmarks.passport import machine
 from scunext_edge.errors import BackendMissing
 from scunext_edge.kernels import native
 from scunext_edge.runtime.precision import sums_saturate

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +150,9 @@ def test_a_usage_error_is_told_on_stderr_with_code_2(run, arguments, message):
         (["bench", "-b", "onxruntime"], "no backend 'onxruntime'", "did you mean onnxruntime?"),
         (["bench", "-p", "int4"], "no precision 'int4'", "did you mean int8?"),
         (["bench", "--suite", "defalt"], "no suite called 'defalt'", "did you mean 'default'?"),
+        (["bench", "--scenario", "server"], "scenario = 'server'", "one of: single-stream"),
+        (["bench", "--interval", "2"], "no use for interval_s", "--scenario clinic"),
+        (["bench", "--suite", "full", "--scenario", "soak"], "needs duration_s", "--duration"),
         (["bench", "--gate", "dise=0.1"], "no metric 'dise'", "dice, iou"),
         (["bench", "--gate", "dice=NaN"], "a limit of nan", "0.005"),
         (["bench", "--confidence", "95"], "a confidence of 95", "0.95"),
@@ -456,6 +460,35 @@ def test_bench_prints_what_it_writes_and_report_writes_it_again(run, tmp_path, n
     code, out, _ = run("report", "run")
     assert code == 0
     assert "report.md" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "suite", "changes"),
+    [
+        ([], "default", {}),
+        (["--scenario", "single-stream"], "default", {}),
+        (["--scenario", "clinic", "--interval", "90"], "clinic", {"interval_s": 90.0}),
+        (["--suite", "burst", "--threads", "2"], "burst", {"threads": 2}),
+        (["--scenario", "soak", "--duration", "60"], "soak", {"duration_s": 60.0}),
+        (["--suite", "full", "--scenario", "offline"], "full", {"scenario": "offline"}),
+    ],
+)
+def test_a_scenario_is_the_suite_of_its_name_or_a_change_of_another(
+    run, monkeypatch, words, suite, changes
+):
+    from scunext_edge.benchmarks.suite import load_suite
+    from scunext_edge.errors import StorageError
+    from scunext_edge.pipeline import bench
+
+    asked = []
+
+    def refuse(settings, advance):
+        asked.append(settings.suite)
+        raise StorageError("enough is known")
+
+    monkeypatch.setattr(bench, "bench", refuse)
+    assert run("bench", *words)[0] == 4
+    assert asked == [replace(load_suite(suite), **changes)]
 
 
 def test_a_failed_gate_is_code_1(run, monkeypatch):

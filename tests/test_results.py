@@ -21,8 +21,8 @@ ROW = [
 ]  # fmt: skip
 BESIDE = ["precision_score", "recall"]  # the other two metrics; `precision` is the number format
 SINCE_2 = [
-    "stability", "stability_reasons", "scenario", "cold_start_ms", "energy_mj", "limit_share",
-    "bound_by",
+    "stability", "stability_reasons", "scenario", "images_per_s", "findings", "cold_start_ms",
+    "energy_mj", "limit_share", "bound_by",
 ]  # fmt: skip
 
 MEASURED = Row(
@@ -77,7 +77,8 @@ def content(*rows):
 
 
 def plain(row):
-    return replace(row, doubts=tuple(row.doubts), stability_reasons=tuple(row.stability_reasons))
+    texts = ("doubts", "findings", "stability_reasons")
+    return replace(row, **{name: tuple(getattr(row, name)) for name in texts})
 
 
 def through_json(data):
@@ -113,7 +114,7 @@ def test_what_was_not_measured_is_null():
         "precision_ran", "quantizer", "params", "macs", "flops", "size_bytes", "artifact_id",
         "latency_ms", "memory_mb", "dice", "iou", "precision_score", "recall", "dice_drop",
         "dice_drop_upper", "iou_drop", "iou_drop_upper", "gate", "worst_image", "stability",
-        "cold_start_ms", "energy_mj", "limit_share", "bound_by",
+        "images_per_s", "cold_start_ms", "energy_mj", "limit_share", "bound_by",
     }  # fmt: skip
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from scunext_edge.benchmarks.passport import last_level_cache
+
 PageCache = Literal["dropped", "partly dropped", "warm", "unknown"]
 
-_CACHES = Path("sys/devices/system/cpu/cpu0/cache")
 _ASSUMED = 64 << 20  # of a last-level cache that the system does not tell
 _TIMES = 2  # a cache that replaces at random still keeps a part of what was read once
 
@@ -21,22 +21,12 @@ class Evictor:
     """Fills the processor's caches with a buffer of its own when it is called."""
 
     def __init__(self, root: Path = Path("/")) -> None:
-        self.size_bytes = _TIMES * (last_level_cache_bytes(root) or _ASSUMED)
+        self.size_bytes = _TIMES * (last_level_cache(root) or _ASSUMED)
         self._buffer = np.ones(self.size_bytes // 8, np.int64)
 
     def __call__(self) -> None:
         """Read and write every line of the buffer, on the core that this process runs on."""
         np.add(self._buffer, 1, out=self._buffer)
-
-
-def last_level_cache_bytes(root: Path = Path("/")) -> int | None:
-    """The largest cache that the first processor reaches; null where the system does not tell."""
-    sizes = []
-    for path in (root / _CACHES).glob("index[0-9]*/size"):
-        found = re.fullmatch(r"(\d+)([KMG])", path.read_text(encoding="ascii").strip())
-        if found:
-            sizes.append(int(found[1]) << {"K": 10, "M": 20, "G": 30}[found[2]])
-    return max(sizes, default=None)
 
 
 def drop_files(paths: Iterable[Path]) -> PageCache:

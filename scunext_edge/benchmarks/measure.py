@@ -1,4 +1,7 @@
-"""The only place where time is taken: one runner, one region, one call per value."""
+"""How a call is timed, and calls back to back: one runner, one region, one call per value.
+
+Scenarios with idle time or with hours of load are in :mod:`scunext_edge.benchmarks.scenarios`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from scunext_edge.data.images import read_image
 from scunext_edge.errors import ConfigError
@@ -25,6 +29,22 @@ MINIMUM_WARMUP = 2
 _WARMUP_SHARE = 0.3
 _HARNESS_CALLS = 500
 
+# The first two are MLPerf's: https://github.com/mlcommons/inference_policies, inference_rules.adoc.
+Scenario = Literal["single-stream", "offline", "clinic", "burst", "soak"]
+BACK_TO_BACK: tuple[Scenario, ...] = ("single-stream", "offline")
+FROM_IDLE: tuple[Scenario, ...] = ("clinic", "burst")
+
+_SAY = {
+    "interval_s": "set it in the suite, or give --interval SECONDS",
+    "burst": "set it in the suite: images that arrive at once",
+    "duration_s": "set it in the suite, or give --duration SECONDS",
+}
+_LEAVE = {
+    "interval_s": "leave it out, or choose --scenario clinic or burst",
+    "burst": "leave it out, or choose --scenario burst",
+    "budget_s": "leave it out of the suite, or use the suite of that name: --suite clinic",
+}
+
 Call = Callable[[], object]
 Clock = Callable[[], int]  # nanoseconds
 
@@ -34,15 +54,23 @@ class Plan:
     """What is timed and how often, in one process.
 
     ``values`` and ``duration_s`` are both minimums: values are taken until there are as many and
-    they took as long. ``budget_s`` bounds warm-up and values together; null: take them all,
-    however long.
+    they took as long; where calls are not back to back, it is the clock on the wall that counts.
+    ``budget_s`` bounds warm-up and values together; null: take them all, however long.
     """
 
     region: Region
+    scenario: Scenario = "single-stream"
     warmup: int
     values: int
     duration_s: float = 0.0
     budget_s: float | None = None
+    interval_s: float | None = None  # clinic, burst: from one arrival to the next
+    burst: int | None = None  # burst: images that arrive at once
+
+    @property
+    def least_s(self) -> float:
+        """Seconds that it takes at least, however fast the engine is."""
+        return max(self.duration_s, self.values * (self.interval_s or 0.0))
 
     def __post_init__(self) -> None:
         if self.warmup < 0 or self.values < 1:
@@ -60,6 +88,43 @@ class Plan:
                 f"values for {self.duration_s:g} s do not fit into {self.budget_s} s",
                 hint="leave the budget out, or ask for a duration from 0 to the budget",
             )
+        self._check_scenario()
+
+    def _check_scenario(self) -> None:
+        """What the scenario needs is there, and what it has no use for is not."""
+        name = self.scenario
+        wanted = {"interval_s": name in FROM_IDLE, "burst": name == "burst"}
+        if name == "soak":
+            wanted["duration_s"] = True
+        if name not in BACK_TO_BACK:
+            wanted["budget_s"] = False
+        for key, is_wanted in wanted.items():
+            value = getattr(self, key)
+            if is_wanted and not value:
+                raise ConfigError(f"the scenario {name} needs {key}", hint=_SAY[key])
+            if value is not None and not is_wanted:
+                raise ConfigError(f"the scenario {name} has no use for {key}", hint=_LEAVE[key])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A stretch of a soak; its percentiles are those of all its calls."""
+
+    start_s: float  # since the end of warm-up
+    calls: int
+    p50_ns: int
+    p95_ns: int
+    max_ns: int
+    resident_bytes: tuple[int, ...]  # between calls, evenly spread; empty where it is not known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Soak:
+    """What hours of calls left beside their values."""
+
+    window_s: float
+    windows: tuple[Window, ...]
+    every: int  # ``values_ns`` holds one of so many calls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +133,9 @@ class Samples:
 
     warmup_ns: tuple[int, ...]
     values_ns: tuple[int, ...]
+    masks_ns: tuple[tuple[int, ...], ...] = ()  # burst: from its arrival to the end of each call
+    evicted_bytes: int | None = None  # of the buffer that emptied the caches before each value
+    soak: Soak | None = None
 
 
 def measure(
@@ -78,15 +146,15 @@ def measure(
     encoded: bytes = b"",
     clock: Clock = time.perf_counter_ns,
 ) -> Samples:
-    """Time ``plan.region`` of one runner, one call per value.
+    """Time ``plan.region`` of one runner, back to back, one call per value.
 
     ``compute`` and ``transfer`` run on ``inputs``, ``end_to_end`` on the image file whose bytes
     are ``encoded``. How many values the budget allows is settled between warm-up and values.
     """
     runner.put(inputs)
-    call = _region_call(runner, inputs, encoded, plan.region)
-    with _gc_paused():
-        warmup = _warm_up(call, plan, clock)
+    call = region_call(runner, inputs, encoded, plan.region)
+    with gc_paused():
+        warmup = warm_up(call, plan, clock)
         values = _values(call, plan, _affordable(plan, warmup), clock)
     return Samples(warmup_ns=warmup, values_ns=values)
 
@@ -101,7 +169,8 @@ def harness_cost_ns(region: Region, *, clock: Clock = time.perf_counter_ns) -> i
     return int(statistics.median(measure(_Idle(), {}, plan, clock=clock).values_ns))
 
 
-def _region_call(runner: Runner, inputs: Arrays, encoded: bytes, region: Region) -> Call:
+def region_call(runner: Runner, inputs: Arrays, encoded: bytes, region: Region) -> Call:
+    """What is done between the two looks at the clock."""
     if region == "compute":
         return runner.execute
     if region == "transfer":
@@ -127,22 +196,22 @@ def _with_everything(runner: Runner, encoded: bytes) -> Call:
     return call
 
 
-def _warm_up(call: Call, plan: Plan, clock: Clock) -> tuple[int, ...]:
+def warm_up(call: Call, plan: Plan, clock: Clock) -> tuple[int, ...]:
     """Up to ``plan.warmup`` calls; with a budget, fewer once their share of it is used."""
     limit_ns = float("inf") if plan.budget_s is None else plan.budget_s * 1e9 * _WARMUP_SHARE
     taken: list[int] = []
     while len(taken) < plan.warmup and (len(taken) < MINIMUM_WARMUP or sum(taken) < limit_ns):
-        taken.append(_time_once(call, clock))
+        taken.append(time_once(call, clock))
     return tuple(taken)
 
 
 def _values(call: Call, plan: Plan, count: int, clock: Clock) -> tuple[int, ...]:
     """At least ``count``, and more of them until the planned duration is filled."""
-    taken = [_time_once(call, clock) for _ in range(count)]
+    taken = [time_once(call, clock) for _ in range(count)]
     if plan.duration_s:
         spent = sum(taken)
         while spent < plan.duration_s * 1e9:
-            taken.append(_time_once(call, clock))
+            taken.append(time_once(call, clock))
             spent += taken[-1]
     return tuple(taken)
 
@@ -155,14 +224,15 @@ def _affordable(plan: Plan, warmup_ns: Sequence[int]) -> int:
     return min(plan.values, max(MINIMUM_VALUES, int(left_ns / typical_ns)))
 
 
-def _time_once(call: Call, clock: Clock) -> int:
+def time_once(call: Call, clock: Clock) -> int:
+    """Nanoseconds of one call."""
     start = clock()
     call()
     return clock() - start
 
 
 @contextlib.contextmanager
-def _gc_paused() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """A collection in the middle of a value would be counted as the engine's time."""
     was_enabled = gc.isenabled()
     gc.collect()

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import json
 import random
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from scunext_edge import isolate
 from scunext_edge.artifacts import Artifact
-from scunext_edge.benchmarks import records
-from scunext_edge.benchmarks.environment import machine
-from scunext_edge.benchmarks.records import Failure, Memory, Record, Run, Subject
+from scunext_edge.benchmarks import energy, records
+from scunext_edge.benchmarks.caches import drop_files
+from scunext_edge.benchmarks.energy import Unreadable
+from scunext_edge.benchmarks.measure import Soak
+from scunext_edge.benchmarks.passport import machine
+from scunext_edge.benchmarks.picture import photograph
+from scunext_edge.benchmarks.records import ColdStart, Failure, Memory, Record, Subject
+from scunext_edge.benchmarks.scenarios import window_s
 from scunext_edge.benchmarks.suite import Suite
 from scunext_edge.errors import ConfigError, MeasurementError, ScunextEdgeError
+from scunext_edge.runtime.registry import engine_files
 
 WORKER = "scunext_edge.benchmarks.worker"
+COLD_WORKER = "scunext_edge.benchmarks.cold"
 
-Kind = Literal["latency", "control", "memory"]
+_TOLD_BY_ENGINE = ("backend_version", "precision_ran")  # null until it has run
+
+Kind = Literal["latency", "control", "memory", "cold", "energy"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +70,11 @@ def run_cases(
     Each case and round is a process of its own. The order is shuffled, and every second round
     takes that of the round before backwards (ABBA), so that a steady drift of the machine hits
     all alike; the first case of all is run once more at the end, which shows whether there was
-    one. After every process the record is written to
-    ``folder/NAME--REGION.measurement.json``, so an interruption loses one process at most, and
-    what a record already holds of the same subject and plan is not done again. A case that
-    fails carries its reason and stops no other; the next call tries it again.
+    one (but for a soak, which looks for that by itself). After every process the record is
+    written to :func:`records.file_name` in ``folder``, so an interruption loses one process at
+    most, and of a soak its last window; what a record already holds of the same subject and plan
+    is not done again. A case that fails carries its reason and stops no other; the next call
+    tries it again.
     """
     session = _Session(cases, suite, folder, worker)
     steps = session.steps()
@@ -91,10 +106,14 @@ class _Session:
         order: list[tuple[Case, Kind, int]] = []
         for round_ in range(self.suite.rounds):
             order += [(case, "latency", round_) for case in self._shuffled(round_)]
-        if order:
+        if order and self.suite.scenario != "soak":
             order.append((order[0][0], "control", self.suite.rounds))
         if self.suite.memory:
             order += [(case, "memory", 0) for case in self._shuffled(self.suite.rounds)]
+        if self.suite.energy_s:
+            order += [(case, "energy", 0) for case in self._shuffled(self.suite.rounds)]
+        for start in range(self.suite.cold_starts):
+            order += [(case, "cold", start) for case in self._shuffled(start)]
         return order
 
     def take(self, case: Case, kind: Kind, round_: int) -> None:
@@ -104,23 +123,59 @@ class _Session:
             return
         self.timed_anew |= kind == "latency"
         try:
-            answer = isolate.call(
-                self.worker,
-                self._job(record, case, kind),
-                timeout_s=self.suite.timeout_s,
-                env=isolate.thread_limits(self.suite.threads),
-            )
-            record = self._grown(record, answer, kind)
+            record = self._grown(record, self._answer(record, case, kind), kind)
         except ScunextEdgeError as error:
-            record = replace(record, failure=_failure(error))
+            record = replace(record, failure=_failure(error), unfinished=self._unfinished(case))
+        except BaseException:  # Ctrl-C
+            if kept := self._unfinished(case):
+                records.save(self._path(case), replace(record, unfinished=kept))
+                self._windows(case).unlink()
+            raise
         self.records[case.name] = record
         records.save(self._path(case), record)
+        self._windows(case).unlink(missing_ok=True)
+
+    def _answer(self, record: Record, case: Case, kind: Kind) -> dict[str, Any]:
+        """What the process said; of a cold start also what was prepared for it."""
+        if kind == "energy" and (why_not := self._unreadable(case.device)) is not None:
+            known = {name: getattr(record.subject, name) for name in _TOLD_BY_ENGINE}
+            return {**known, "energy": asdict(why_not)}
+        job, told = self._job(record, case, kind), {}
+        if kind == "cold":
+            files = [*case.artifact.directory.iterdir(), *engine_files(case.backend)]
+            told["page_cache"] = drop_files(files)
+            job |= {"photograph": self._photograph, "spawned_ns": time.monotonic_ns()}
+        answer: dict[str, Any] = isolate.call(
+            COLD_WORKER if kind == "cold" else self.worker,
+            job,
+            timeout_s=self.suite.timeout_s + self.suite.plan.least_s + 2 * self.suite.energy_s,
+            env=isolate.thread_limits(self.suite.threads),
+        )
+        if kind == "cold":
+            answer["cold"] |= told
+        return answer
+
+    @cached_property
+    def _photograph(self) -> str:
+        """The image file of a cold start, as JSON can hold it."""
+        return base64.b64encode(photograph(self.suite.seed)).decode("ascii")
+
+    @staticmethod
+    @cache
+    def _unreadable(device: str) -> Unreadable | None:
+        """Why this machine tells no energy: then no process has to be started to learn it."""
+        with energy.opened(device) as source:
+            return source if isinstance(source, Unreadable) else None
 
     def _is_done(self, record: Record, kind: Kind, round_: int) -> bool:
         """A control is one only after everything else, so any new value asks for a new one."""
         if kind == "control":
             return record.control is not None and not self.timed_anew
-        return record.memory is not None if kind == "memory" else len(record.runs) > round_
+        if kind == "memory":
+            return record.memory is not None
+        if kind == "energy":
+            return record.energy is not None
+        return len(record.cold if kind == "cold" else record.runs) > round_
 
     def _begin(self, case: Case) -> Record:
         """What is stored of this case, if it is the same case; otherwise an empty record."""
@@ -154,10 +209,10 @@ class _Session:
             batch=self.suite.batch,
         )
 
-    def _job(self, record: Record, case: Case, kind: str) -> dict[str, Any]:
+    def _job(self, record: Record, case: Case, kind: Kind) -> dict[str, Any]:
         return {
             "asks_precision": record.subject.precision_ran is None,
-            "kind": "memory" if kind == "memory" else "latency",
+            "kind": "latency" if kind == "control" else kind,
             "artifact": str(case.artifact.directory),
             "backend": case.backend,
             "device": case.device,
@@ -166,6 +221,8 @@ class _Session:
             "cpus": list(self.suite.cpus),
             "seed": self.suite.seed,
             "plan": asdict(self.suite.plan),
+            "windows": str(self._windows(case)),
+            "energy_s": self.suite.energy_s,
         }
 
     def _grown(self, record: Record, answer: dict[str, Any], kind: Kind) -> Record:
@@ -181,20 +238,19 @@ class _Session:
                 f"{_engine(subject)}",
                 hint="measure into another folder",
             )
-        if "memory" in answer:
-            return replace(record, subject=subject, memory=Memory(**answer["memory"]))
+        record = replace(record, subject=subject)
+        if kind == "memory":
+            return replace(record, memory=Memory(**answer["memory"]))
+        if kind == "energy":
+            return replace(record, energy=energy.from_json(answer["energy"]))
+        if kind == "cold":
+            return replace(record, cold=(*record.cold, ColdStart(**answer["cold"])))
         told = answer["run"]
-        run = Run(
-            started=told["started"],
-            environment={"machine": self.machine, **told["environment"]},
-            warmup_ns=tuple(told["warmup_ns"]),
-            values_ns=tuple(told["values_ns"]),
-            open_ms=told["open_ms"],
-            harness_ns=told["harness_ns"],
-        )
+        environment = {"machine": self.machine, **told["environment"]}
+        run = records.run_from_json({**told, "environment": environment})
         if kind == "control":
-            return replace(record, subject=subject, control=run)
-        return replace(record, subject=subject, runs=(*record.runs, run))
+            return replace(record, control=run)
+        return replace(record, runs=(*record.runs, run), unfinished=None)
 
     def _shuffled(self, round_: int) -> list[Case]:
         """Every second round is the one before it backwards."""
@@ -203,7 +259,23 @@ class _Session:
         return order[::-1] if round_ % 2 else order
 
     def _path(self, case: Case) -> Path:
-        return self.folder / f"{case.name}--{self.suite.region}.measurement.json"
+        name = records.file_name(case.name, self.suite.region, self.suite.scenario)
+        return self.folder / name
+
+    def _windows(self, case: Case) -> Path:
+        """Where a soak leaves its windows until its record is written: one JSON object a line."""
+        path = self._path(case)
+        return path.with_name(path.name.replace(".measurement.json", ".windows.jsonl"))
+
+    def _unfinished(self, case: Case) -> Soak | None:
+        """The windows that a soak left; a line that was cut off is none."""
+        found = []
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            for line in self._windows(case).read_text(encoding="utf-8").splitlines():
+                found.append(records.window_from_json(json.loads(line)))
+        if not found:
+            return None
+        return Soak(window_s=window_s(self.suite.plan), windows=tuple(found), every=0)
 
 
 def _failure(error: ScunextEdgeError) -> Failure:

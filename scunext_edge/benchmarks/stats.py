@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from scunext_edge.benchmarks import energy, passport
+from scunext_edge.benchmarks.energy import Energy
 from scunext_edge.benchmarks.intervals import Estimate, estimate, upper_bound
+from scunext_edge.benchmarks.measure import BACK_TO_BACK
 from scunext_edge.benchmarks.records import Record, Run
 from scunext_edge.results import Latency
 
@@ -85,6 +89,26 @@ def memory_mb(record: Record) -> float | None:
     return (record.memory.peak_bytes - record.memory.baseline_bytes) / 1e6
 
 
+def cold_start_ms(record: Record) -> float | None:
+    """Median of the totals; null: not measured."""
+    if not record.cold:
+        return None
+    return statistics.median(start.total_ms for start in record.cold)
+
+
+def energy_mj(record: Record) -> float | None:
+    """Millijoules per image, idling included; null: not measured, or no rail is known to be it."""
+    return record.energy.mj_per_image if isinstance(record.energy, Energy) else None
+
+
+def images_per_s(record: Record) -> float | None:
+    """Of an offline record: all images of all processes by all their time; else null."""
+    if record.plan.scenario != "offline" or not record.runs:
+        return None
+    values = _all_values(record.runs)
+    return record.subject.batch * len(values) / (sum(values) / 1e9)
+
+
 def doubts(record: Record) -> list[str]:
     """Reasons not to trust this record's numbers, in words fit for a report."""
     if not record.runs:
@@ -98,8 +122,9 @@ def doubts(record: Record) -> list[str]:
         *_cold_start(record.runs),
         *_drift(record.runs),
         *_harness(record.runs),
-        *_elsewhere(record.runs),
+        *_incidents(record.runs),
         *_governor(record.runs),
+        *(energy.doubts(record.energy) if isinstance(record.energy, Energy) else ()),
     ]
 
 
@@ -113,7 +138,9 @@ def _too_few(record: Record) -> Iterator[str]:
     if len(counts) < ENOUGH_PROCESSES:
         yield f"{_many(len(counts), 'process', 'es')}; a publishable number has {ENOUGH_PROCESSES}"
     planned = record.plan.values
-    if min(counts) < planned:
+    if record.plan.scenario not in BACK_TO_BACK:
+        pass  # no budget saves on values there, and minutes may lie between two of them
+    elif min(counts) < planned:
         yield f"the time budget allowed {min(counts)} of {planned} values per process"
     elif min(counts) < ENOUGH_VALUES_EACH:
         yield f"{min(counts)} values per process; a publishable number has {ENOUGH_VALUES_EACH}"
@@ -157,8 +184,22 @@ def _harness(runs: Sequence[Run]) -> Iterator[str]:
         yield f"so short that taking the time is {share:.0%} of a value"
 
 
+def _incidents(runs: Sequence[Run]) -> Iterator[str]:
+    """What the passport says of each process; the like of it is said once, of the first."""
+    said: dict[str, str] = {}
+    for run in runs:
+        for sentence in passport.doubts(run.environment):
+            said.setdefault(re.split(r"[:(\d]", sentence)[0], sentence)
+    yield from said.values()
+    if not any(sentence.startswith("others were busy") for sentence in said.values()):
+        yield from _elsewhere(runs)
+
+
 def _elsewhere(runs: Sequence[Run]) -> Iterator[str]:
-    """Busy time of the machine between before and after, without our own process."""
+    """Busy time of the machine between before and after, without our own process.
+
+    Many short processes add up to it, none of which is worth a name.
+    """
     known = [cores for run in runs if (cores := _foreign_cores(run)) is not None]
     if known and max(known) > _FOREIGN_CORES:
         yield f"other processes kept up to {max(known):.1f} cores busy meanwhile"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scunext_edge.artifacts import Artifact
-from scunext_edge.benchmarks.environment import machine
+from scunext_edge.benchmarks.passport import machine
 from scunext_edge.data.calibration import MANIFEST, Screening
 from scunext_edge.data.datasets import Dataset
 from scunext_edge.data.preprocess import mask_to_network, to_network

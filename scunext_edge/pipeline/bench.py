@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from scunext_edge.benchmarks.environment import machine
-from scunext_edge.benchmarks.measure import harness_cost_ns
+from scunext_edge.benchmarks.passport import machine
+from scunext_edge.benchmarks.scenarios import calls_per_burst, harness_ns
 from scunext_edge.benchmarks.schedule import Case, Step, run_cases
 from scunext_edge.benchmarks.verdict import Drift, drift_of
 from scunext_edge.data.datasets import Dataset
@@ -239,6 +239,7 @@ def _content(
     counted: list[Complexity],
 ) -> dict[str, Any]:
     metric, limit = next(iter(settings.limits.items()))
+    plan = settings.suite.plan
     data = {"name": source.name, "split": source.part, "images": len(dataset)}
     if settings.data is None:
         data["note"] = (
@@ -261,6 +262,6 @@ def _content(
             "confidence": settings.confidence,
         },
         "complexity": [entry.to_json() for entry in counted],
-        "harness_cost_ns": harness_cost_ns(settings.suite.region),
+        "harness_cost_ns": harness_ns(plan, calls=calls_per_burst(plan, settings.suite.batch)),
         "command": list(settings.command) or None,
     }

@@ -52,6 +52,7 @@ def plan(subject: Subject, settings: Settings, engines: Mapping[str, BackendStat
                 threads=settings.suite.threads,
                 input_size=subject.size,
                 output=OUTPUT.get(backend, "logits"),
+                scenario=settings.suite.scenario,
                 status="ok",
             )
             entry = Entry(subject=subject, row=row)

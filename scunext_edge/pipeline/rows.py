@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from scunext_edge.benchmarks import stats
+from scunext_edge.benchmarks.findings import findings
 from scunext_edge.benchmarks.records import Record
 from scunext_edge.benchmarks.verdict import MAX_CV, Drift, judge
 from scunext_edge.pipeline.complexity import Complexity
@@ -24,12 +25,17 @@ def finished(
         row = replace(row, flops=2 * counted.macs)
     if entry.artifact is not None:
         row = replace(row, artifact_id=entry.artifact.id, size_bytes=entry.artifact.size_bytes)
+    if entry.record is not None:
+        row = replace(row, findings=tuple(findings(entry.record)))
     if entry.record is not None and row.status == "ok":
         row = replace(
             row,
             precision_ran=entry.record.subject.precision_ran,
             latency_ms=stats.latency(entry.record),
             memory_mb=stats.memory_mb(entry.record),
+            cold_start_ms=stats.cold_start_ms(entry.record),
+            energy_mj=stats.energy_mj(entry.record),
+            images_per_s=stats.images_per_s(entry.record),
         )
         if verdict := judge(entry.record, max_cv=max_cv, drift=drift):
             row = replace(row, stability=verdict.result, stability_reasons=verdict.reasons)

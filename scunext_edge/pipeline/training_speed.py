@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from scunext_edge import isolate
-from scunext_edge.benchmarks.environment import conditions, machine
+from scunext_edge.benchmarks.passport import conditions, machine
 from scunext_edge.errors import require
 from scunext_edge.progress import Advance, progress_bar
 from scunext_edge.provenance import tool

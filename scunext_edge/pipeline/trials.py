@@ -22,8 +22,8 @@ from typing import Any, Literal
 from scunext_edge import provenance
 from scunext_edge.artifacts import Artifact
 from scunext_edge.benchmarks.compare import MIN_EFFECT, Comparison, compare
-from scunext_edge.benchmarks.environment import machine
 from scunext_edge.benchmarks.intervals import binomial
+from scunext_edge.benchmarks.passport import machine
 from scunext_edge.benchmarks.records import Record
 from scunext_edge.benchmarks.schedule import WORKER, Case, run_cases
 from scunext_edge.benchmarks.suite import Suite

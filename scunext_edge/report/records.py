@@ -99,8 +99,10 @@ def _command(command: Any) -> str | None:
 def _read_measurements(directory: Path, rows: Sequence[Row]) -> dict[str, measurement.Record]:
     found = {}
     for row in rows:
-        region = f"--{row.latency_ms.region}" if row.latency_ms else ""
-        path = directory / "records" / f"{row.key}{region}.measurement.json"
+        if row.latency_ms is None:
+            continue
+        name = measurement.file_name(row.key, row.latency_ms.region, row.scenario)
+        path = directory / "records" / name
         if row.status == "ok" and path.is_file():
             found[row.key] = measurement.load(path)
             _check_artifact(path, row, found[row.key].subject.artifact_id)

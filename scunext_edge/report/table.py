@@ -86,7 +86,7 @@ def _ends(of: str) -> tuple[str, str]:
 
 def _flat(row: Row) -> dict[str, Any]:
     flat: dict[str, Any] = {"key": row.key, **asdict(row)}
-    flat |= {name: "; ".join(flat[name]) for name in ("doubts", "stability_reasons")}
+    flat |= {name: "; ".join(flat[name]) for name in ("doubts", "findings", "stability_reasons")}
     del flat["latency_ms"]
     latency = row.latency_ms
     if isinstance(latency, Latency):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
@@ -43,6 +45,7 @@ _BACKENDS = {
 BACKENDS = tuple(_BACKENDS)
 PROFILED = ("torch", "onnxruntime", "openvino", "native")  # that have ``open_profiled``
 _PROBE_S = 60.0
+_LARGE = 64 << 10
 _HOW_TO_GET = {
     "safetensors": "give the checkpoint that it was exported from",
     "onnx": "scunext-edge export ARTIFACT --to onnx",
@@ -143,6 +146,24 @@ def statuses(backends: Iterable[str] = BACKENDS) -> list[BackendStatus]:
     names = list(backends)
     with ThreadPoolExecutor(max_workers=max(1, len(names))) as pool:
         return list(pool.map(status, names))
+
+
+def engine_files(backend: str) -> list[Path]:
+    """The large files (64 KiB and more) of an engine's package; none where it is not found."""
+    engine = _find(backend).engine
+    if backend == "native":
+        from scunext_edge.kernels import native
+
+        with suppress(BackendMissing):
+            return [native.find_library()]
+    found = find_spec(engine) if engine is not None else None
+    folders = found.submodule_search_locations if found is not None else None
+    return [
+        path
+        for folder in folders or ()
+        for path in Path(folder).rglob("*")
+        if path.is_file() and path.stat().st_size >= _LARGE
+    ]
 
 
 def backend_module(backend: str) -> ModuleType:

@@ -6,26 +6,22 @@ import numpy as np
 import pytest
 
 from scunext_edge.benchmarks import caches
-from scunext_edge.benchmarks.caches import Evictor, drop_files, last_level_cache_bytes
+from scunext_edge.benchmarks.caches import Evictor, drop_files
 
 CPU0 = "sys/devices/system/cpu/cpu0/cache"
 
 
 @pytest.fixture
 def root(tmp_path):
-    for index, size in enumerate(("48K", "32K", "1024K", "32M")):
+    for index, size in enumerate(("48K", "1024K", "32768K")):
         folder = tmp_path / CPU0 / f"index{index}"
         folder.mkdir(parents=True)
+        (folder / "level").write_text(f"{index + 1}\n")
         (folder / "size").write_text(f"{size}\n")
     return tmp_path
 
 
-def test_the_largest_cache_is_found(root):
-    assert last_level_cache_bytes(root) == 32 << 20
-
-
-def test_a_system_that_tells_no_cache_has_none(tmp_path):
-    assert last_level_cache_bytes(tmp_path) is None
+def test_where_the_system_tells_no_cache_a_large_one_is_assumed(tmp_path):
     assert Evictor(tmp_path).size_bytes == 128 << 20
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from scunext_edge.benchmarks import records, stats
+from scunext_edge.benchmarks.findings import findings
 from scunext_edge.benchmarks.records import Failure, Memory
 from scunext_edge.errors import ArtifactError
 
@@ -23,6 +24,13 @@ def test_what_was_saved_is_what_is_loaded(tmp_path, make_record):
     assert records.load(tmp_path / "a.json") == record
 
 
+@pytest.mark.parametrize("name", ["schema-2-burst", "schema-2-soak"])
+def test_scenarios_survive_being_saved_again(tmp_path, name):
+    record = records.load(STORED / f"{name}.measurement.json")
+    records.save(tmp_path / "a.json", record)
+    assert records.load(tmp_path / "a.json") == record
+
+
 def test_a_record_of_schema_1_can_be_read_for_ever():
     record = records.load(STORED / "schema-1.measurement.json")
     assert record.subject.input_shape == (1, 32, 32, 3)
@@ -31,8 +39,36 @@ def test_a_record_of_schema_1_can_be_read_for_ever():
     assert stats.memory_mb(record) is not None
 
 
-def test_a_stored_record_names_no_person_host_or_path():
-    text = (STORED / "schema-1.measurement.json").read_text(encoding="utf-8")
+def test_a_burst_of_schema_2_can_be_read_for_ever():
+    record = records.load(STORED / "schema-2-burst.measurement.json")
+    assert (record.plan.scenario, record.plan.burst, record.plan.interval_s) == ("burst", 3, 2.0)
+    assert record.runs[0].masks_ns == ((25_000, 49_000, 72_000), (26_000, 50_000, 74_000))
+    assert record.runs[0].values_ns == (72_000, 74_000)
+    assert record.runs[0].evicted_bytes == 64 << 20
+    assert record.control is not None
+    assert record.memory.device_driver_bytes == 512 << 20
+    assert stats.cold_start_ms(record) == 232.0
+    assert len(list(findings(record))) == 3
+
+
+def test_a_soak_of_schema_2_can_be_read_for_ever():
+    record = records.load(STORED / "schema-2-soak.measurement.json")
+    (run,) = record.runs
+    assert (run.soak.window_s, run.soak.every) == (60.0, 1440)
+    assert [window.p95_ns for window in run.soak.windows] == [25_000_000, 25_100_000, 25_200_000]
+    assert run.soak.windows[2].resident_bytes == (64_917_504, 64_925_696)
+    assert len(record.unfinished.windows) == 1
+
+
+def test_scenarios_lie_in_files_of_their_own():
+    assert records.file_name("a", "compute") == "a--compute.measurement.json"
+    name = records.file_name("a", "end_to_end", "clinic")
+    assert name == "a--end_to_end--clinic.measurement.json"
+
+
+@pytest.mark.parametrize("name", ["schema-1", "schema-2-burst", "schema-2-soak"])
+def test_a_stored_record_names_no_person_host_or_path(name):
+    text = (STORED / f"{name}.measurement.json").read_text(encoding="utf-8")
     assert "/" not in text.replace("Debian GNU/Linux", "")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from scunext_edge.benchmarks import roofline as module
 from scunext_edge.benchmarks.costs import Layer
-from scunext_edge.benchmarks.environment import machine
+from scunext_edge.benchmarks.passport import machine
 from scunext_edge.benchmarks.roofline import (
     Copy,
     Limit,

@@ -1,18 +1,29 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
 from scunext_edge import isolate
 from scunext_edge.artifacts import Card, load, new_artifact
-from scunext_edge.benchmarks import records
-from scunext_edge.benchmarks.schedule import Case, run_cases
+from scunext_edge.benchmarks import energy, records, schedule
+from scunext_edge.benchmarks.schedule import COLD_WORKER, WORKER, Case, run_cases
 from scunext_edge.benchmarks.suite import Suite
 from scunext_edge.errors import ArtifactError, BackendMissing, ConfigError, EngineError
 from scunext_edge.spec import ModelSpec
 
+ENERGY = energy.Energy(
+    source="meter",
+    rails_uj={"all": 9000.0},
+    idle_rails_uj={"all": 1000.0},
+    total_of=("all",),
+    seconds=2.0,
+    idle_seconds=2.0,
+    calls=3,
+    images=3,
+    samples=None,
+)
 SUITE = Suite(name="test", rounds=2, warmup=1, values=3, timeout_s=60)
 
 
@@ -40,6 +51,9 @@ class Answers:
     def __init__(self, monkeypatch):
         self.jobs = []
         self.envs = []
+        self.modules = []
+        self.timeouts = []
+        self.before = lambda job: None
         self.refuse = lambda job: None
         self.version = "1.0"
         monkeypatch.setattr(isolate, "call", self)
@@ -47,14 +61,22 @@ class Answers:
     def __call__(self, module, job, *, timeout_s, env):
         self.jobs.append(job)
         self.envs.append(env)
+        self.modules.append(module)
+        self.timeouts.append(timeout_s)
+        self.before(job)
         refusal = self.refuse(job)
         if refusal is not None:
             raise refusal
         precision = "fp32" if job["asks_precision"] else None
         answer = {"backend_version": self.version, "precision_ran": precision}
+        if job["kind"] == "energy":
+            return {**answer, "energy": asdict(ENERGY)}
         if job["kind"] == "memory":
             memory = {"peak_bytes": 3, "baseline_bytes": 1, "method": "told"}
             return {**answer, "memory": memory}
+        if job["kind"] == "cold":
+            parts = dict.fromkeys(("interpreter_ms", "import_ms", "load_ms", "first_run_ms"), 2.0)
+            return {**answer, "cold": {**parts, "total_ms": 8.0}}
         number = len(self.jobs)
         run = {
             "started": "2026-03-01T10:00:00+00:00",
@@ -311,3 +333,143 @@ def test_two_cases_of_one_name_are_refused(cases, folder):
 def test_half_a_record_is_never_left(cases, folder, answers):
     list(run_cases(cases, SUITE, folder=folder))
     assert not list(folder.glob(".*"))
+
+
+# --- cold starts
+
+
+COLD = replace(SUITE, cold_starts=3, memory=False)
+
+
+def test_cold_starts_are_processes_of_their_own_module_after_all_others(cases, folder, answers):
+    ((_, record),) = run_cases(cases[:1], COLD, folder=folder)
+    assert [job["kind"] for job in answers.jobs] == ["latency"] * 3 + ["cold"] * 3
+    assert answers.modules == [WORKER] * 3 + [COLD_WORKER] * 3
+    assert [start.total_ms for start in record.cold] == [8.0] * 3
+    assert {start.page_cache for start in record.cold} <= {"dropped", "partly dropped", "unknown"}
+    assert {"photograph", "spawned_ns"} <= set(answers.jobs[-1]) - set(answers.jobs[0])
+
+
+def test_cold_starts_that_are_there_are_not_done_again(cases, folder, answers):
+    list(run_cases(cases[:1], replace(COLD, cold_starts=1), folder=folder))
+    answers.jobs.clear()
+    ((_, record),) = run_cases(cases[:1], COLD, folder=folder)
+    assert [job["kind"] for job in answers.jobs] == ["cold", "cold"]
+    assert len(record.cold) == 3
+    assert records.load(folder / "tiny--fake--compute.measurement.json") == record
+
+
+def test_files_of_the_model_and_the_engine_are_dropped_before_a_cold_start(
+    cases, folder, answers, monkeypatch, tmp_path
+):
+    dropped = []
+    monkeypatch.setattr(schedule, "engine_files", lambda backend: [tmp_path / backend])
+    monkeypatch.setattr(schedule, "drop_files", lambda paths: dropped.append(paths) or "dropped")
+    ((_, record),) = run_cases(cases[:1], replace(COLD, cold_starts=1), folder=folder)
+    ((*files, engine),) = dropped
+    assert {path.name for path in files} == {"card.json", "model.onnx"}
+    assert engine == tmp_path / "fake"
+    assert record.cold[0].page_cache == "dropped"
+
+
+# --- scenarios
+
+
+CLINIC = replace(SUITE, scenario="clinic", interval_s=0.05, memory=False)
+SOAK = replace(SUITE, scenario="soak", duration_s=0.2, rounds=1, memory=False)
+
+
+def test_each_scenario_has_a_record_of_its_own_and_is_continued(cases, folder, answers):
+    list(run_cases(cases[:1], SUITE, folder=folder))
+    list(run_cases(cases[:1], CLINIC, folder=folder))
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "tiny--fake--compute--clinic.measurement.json",
+        "tiny--fake--compute.measurement.json",
+    ]
+    answers.jobs.clear()
+    list(run_cases(cases[:1], SUITE, folder=folder))
+    list(run_cases(cases[:1], CLINIC, folder=folder))
+    assert answers.jobs == []
+    list(run_cases(cases[:1], replace(CLINIC, interval_s=0.06), folder=folder))
+    assert len(answers.jobs) == 3
+
+
+def test_the_time_limit_is_beyond_what_a_plan_must_take(cases, folder, answers):
+    suite = replace(CLINIC, values=10, interval_s=90.0, timeout_s=60)
+    list(run_cases(cases[:1], suite, folder=folder))
+    assert set(answers.timeouts) == {960}
+
+
+def test_a_soak_in_a_real_process_leaves_windows_in_its_record_only(cases, folder):
+    ((_, record),) = run_cases(cases[:1], SOAK, folder=folder)
+    assert record.failure is None
+    assert len(record.runs[0].soak.windows) > 1
+    assert [path.name for path in folder.iterdir()] == [
+        "tiny--fake--compute--soak.measurement.json"
+    ]
+    assert records.load(next(folder.iterdir())) == record
+
+
+def test_a_soak_has_no_control(cases, folder, answers):
+    list(run_cases(cases, SOAK, folder=folder))
+    assert [job["kind"] for job in answers.jobs] == ["latency"] * 3
+
+
+def windows_of(job):
+    """As a soak leaves them that ends in the middle of its third window's line."""
+    window = {
+        "start_s": 0.0, "calls": 3, "p50_ns": 1, "p95_ns": 2, "max_ns": 3, "resident_bytes": [9],
+    }  # fmt: skip
+    path = records.Path(job["windows"])
+    path.parent.mkdir(exist_ok=True)
+    line = json.dumps(window)
+    path.write_text(f"{line}\n{line}\n{line[:20]}")
+
+
+@pytest.mark.parametrize("end", [EngineError("killed by SIGKILL"), KeyboardInterrupt()])
+def test_a_soak_that_ends_before_its_time_keeps_its_windows(cases, folder, answers, end):
+    answers.before = windows_of
+    answers.refuse = lambda job: end
+    if isinstance(end, KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt):
+            list(run_cases(cases[:1], SOAK, folder=folder))
+    else:
+        list(run_cases(cases[:1], SOAK, folder=folder))
+    (path,) = folder.iterdir()
+    record = records.load(path)
+    assert (len(record.unfinished.windows), record.runs) == (2, ())
+    assert record.unfinished.windows[0].resident_bytes == (9,)
+    answers.refuse = lambda job: None
+    ((_, record),) = run_cases(cases[:1], SOAK, folder=folder)
+    assert (record.unfinished, len(record.runs)) == (None, 1)
+    assert list(folder.iterdir()) == [path]
+
+
+def test_an_interruption_before_the_first_window_leaves_nothing(cases, folder, answers):
+    answers.refuse = lambda job: KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        list(run_cases(cases[:1], SOAK, folder=folder))
+    assert not folder.exists()
+
+
+def test_a_machine_that_tells_no_energy_says_why_without_a_process(
+    cases, folder, answers, monkeypatch
+):
+    why = energy.Unreadable(reason="there is no meter", hint="buy one")
+    monkeypatch.setattr(schedule._Session, "_unreadable", staticmethod(lambda device: why))
+    ((case, record),) = run_cases(cases[:1], replace(SUITE, energy_s=1), folder=folder)
+    assert record.energy == why
+    assert record.subject.precision_ran == "fp32"
+    assert "energy" not in {job["kind"] for job in answers.jobs}
+    assert records.load(folder / f"{case.name}--compute.measurement.json") == record
+
+
+def test_energy_is_taken_in_a_process_of_its_own_once(cases, folder, answers, monkeypatch):
+    monkeypatch.setattr(schedule._Session, "_unreadable", staticmethod(lambda device: None))
+    suite = replace(SUITE, energy_s=1.5)
+    ((_, record),) = run_cases(cases[:1], suite, folder=folder)
+    assert record.energy == ENERGY
+    asked = [job for job in answers.jobs if job["kind"] == "energy"]
+    assert [job["energy_s"] for job in asked] == [1.5]
+    list(run_cases(cases[:1], suite, folder=folder))
+    assert len([job for job in answers.jobs if job["kind"] == "energy"]) == 1

@@ -4,8 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from scunext_edge.benchmarks.records import Memory
-from scunext_edge.benchmarks.stats import doubts, latency, memory_mb, summarize
+from scunext_edge.benchmarks.measure import Plan
+from scunext_edge.benchmarks.records import ColdStart, Memory
+from scunext_edge.benchmarks.stats import (
+    cold_start_ms,
+    doubts,
+    images_per_s,
+    latency,
+    memory_mb,
+    summarize,
+)
 
 MS = 1_000_000
 STEADY = [10 * MS] * 200
@@ -43,6 +51,34 @@ def test_memory_is_what_was_added_to_the_imports(make_record):
     memory = Memory(peak_bytes=150_000_000, baseline_bytes=100_000_000, method="VmHWM")
     assert memory_mb(make_record(STEADY, memory=memory)) == 50.0
     assert memory_mb(make_record(STEADY)) is None
+
+
+def test_a_cold_start_is_the_median_of_the_totals(make_record):
+    def start(total_ms):
+        parts = dict.fromkeys(("interpreter_ms", "import_ms", "load_ms", "first_run_ms"), 1.0)
+        return ColdStart(**parts, total_ms=total_ms, page_cache="warm")
+
+    record = make_record(STEADY, cold=(start(300.0), start(900.0), start(200.0)))
+    assert cold_start_ms(record) == 300.0
+    assert cold_start_ms(make_record(STEADY)) is None
+
+
+def test_throughput_is_all_images_by_all_the_time(make_record):
+    record = make_record([10 * MS, 30 * MS], [20 * MS, 40 * MS])
+    offline = replace(
+        record,
+        plan=replace(record.plan, scenario="offline"),
+        subject=replace(record.subject, batch=8),
+    )
+    assert images_per_s(offline) == pytest.approx(4 * 8 / 0.1)
+    assert images_per_s(record) is None
+    assert images_per_s(replace(offline, runs=())) is None
+
+
+def test_few_values_are_no_doubt_where_minutes_lie_between_them(make_record):
+    plan = Plan(region="end_to_end", scenario="clinic", warmup=1, values=5, interval_s=90.0)
+    record = make_record(*[[10 * MS] * 5] * 5, plan=plan)
+    assert doubts(record) == ["p99 rests on the slowest 1 value of 25"]
 
 
 def test_a_number_that_may_be_published_leaves_no_doubt(make_record):

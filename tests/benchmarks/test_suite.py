@@ -11,6 +11,7 @@ from scunext_edge.benchmarks.stats import (
     ENOUGH_VALUES_FOR_P99,
 )
 from scunext_edge.benchmarks.suite import SUITES, Suite, load_suite
+from scunext_edge.benchmarks.verdict import FEWEST_PROCESSES
 from scunext_edge.errors import ConfigError
 
 NEEDED = "rounds = 2\nwarmup = 3\nvalues = 4\n"
@@ -29,7 +30,17 @@ def write(tmp_path):
 @pytest.mark.parametrize("name", SUITES)
 def test_the_suites_that_ship_can_be_read(name):
     suite = load_suite(name)
-    assert (suite.name, suite.region, suite.plan.values) == (name, "compute", suite.values)
+    assert (suite.name, suite.plan.values) == (name, suite.values)
+    assert suite.scenario == ("single-stream" if name in {"default", "full"} else name)
+
+
+def test_default_asks_for_enough_processes_for_a_verdict():
+    assert load_suite("default").rounds >= FEWEST_PROCESSES
+
+
+@pytest.mark.parametrize("name", ["clinic", "burst", "soak"])
+def test_a_point_of_care_is_timed_from_the_file_to_the_mask(name):
+    assert load_suite(name).region == "end_to_end"
 
 
 def test_full_asks_what_a_published_number_needs():
@@ -88,6 +99,10 @@ def test_what_is_no_toml_is_named(write):
         "cpus = 3",
         "memory = 1",
         "seed = -1",
+        'scenario = "server"',
+        "interval_s = 0",
+        "burst = 0",
+        "cold_starts = -1",
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused_by_its_key(write, line):
@@ -100,6 +115,23 @@ def test_a_value_that_makes_no_sense_is_refused_by_its_key(write, line):
 def test_end_to_end_takes_one_image_at_a_time(write):
     with pytest.raises(ConfigError, match="one image at a time"):
         load_suite(write(NEEDED + 'region = "end_to_end"\nbatch = 2\n'))
+
+
+def test_a_clinic_takes_one_patient_at_a_time(write):
+    with pytest.raises(ConfigError, match="one patient"):
+        load_suite(write(NEEDED + 'scenario = "clinic"\ninterval_s = 1\nbatch = 2\n'))
+
+
+def test_the_plan_of_a_suite_carries_its_scenario(write):
+    text = NEEDED + 'scenario = "burst"\ninterval_s = 1.5\n'
+    plan = load_suite(write(text)).plan
+    assert (plan.scenario, plan.interval_s, plan.burst) == ("burst", 1.5, 8)
+    assert load_suite(write(NEEDED + "burst = 4\n")).plan.burst is None
+
+
+def test_a_scenario_without_what_it_needs_is_refused(write):
+    with pytest.raises(ConfigError, match="clinic needs interval_s"):
+        load_suite(write(NEEDED + 'scenario = "clinic"\n'))
 
 
 def test_a_budget_without_warm_up_is_refused(write):

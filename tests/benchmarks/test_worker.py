@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 
 import pytest
 
 from scunext_edge import isolate
-from scunext_edge.benchmarks import worker
+from scunext_edge.benchmarks import energy, records, worker
+from scunext_edge.benchmarks.passport import window
+from scunext_edge.benchmarks.picture import PHOTOGRAPH, photograph
 from scunext_edge.data.images import read_image
 from scunext_edge.errors import ArtifactError, BackendUnavailable, ConfigError
 
@@ -14,8 +18,9 @@ PLAN = {"region": "compute", "warmup": 2, "values": 3, "budget_s": None}
 
 
 @pytest.fixture
-def job(artifact):
+def job(artifact, tmp_path):
     return {
+        "windows": str(tmp_path / "records" / "tiny.windows.jsonl"),
         "kind": "latency",
         "artifact": str(artifact.directory),
         "backend": "fake",
@@ -35,10 +40,29 @@ def test_a_latency_job_answers_with_raw_nanoseconds(job, region):
     run = answer["run"]
     assert (len(run["warmup_ns"]), len(run["values_ns"])) == (2, 3)
     assert all(isinstance(value, int) and value > 0 for value in run["values_ns"])
-    assert set(run["environment"]) == {"before", "after"}
+    assert set(run["environment"]) == {"before", "after", "versions"}
     assert answer["precision_ran"] == "fp32"
     assert answer["backend_version"]
     assert "memory" not in answer
+
+
+def test_a_burst_answers_with_the_end_of_every_call(job):
+    plan = {**PLAN, "scenario": "burst", "interval_s": 0.2, "burst": 4}
+    run = worker.work({**job, "batch": 2, "plan": plan})["run"]
+    assert [len(ends) for ends in run["masks_ns"]] == [2, 2, 2]
+    assert run["evicted_bytes"] > 0
+    assert run["harness_ns"] > 0
+
+
+def test_a_soak_leaves_each_window_in_a_file_as_it_ends(job):
+    plan = {**PLAN, "scenario": "soak", "duration_s": 0.2}
+    path = records.Path(job["windows"])
+    path.parent.mkdir()
+    path.write_text("of an earlier soak\n")
+    run = worker.work({**job, "plan": plan})["run"]
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert lines == json.loads(json.dumps(run["soak"]["windows"]))
+    assert records.window_from_json(lines[0]).calls > 0
 
 
 def test_the_engine_is_asked_for_its_precision_only_where_it_is_not_known(job):
@@ -46,7 +70,7 @@ def test_the_engine_is_asked_for_its_precision_only_where_it_is_not_known(job):
 
 
 def test_a_memory_job_takes_no_time(job, monkeypatch):
-    monkeypatch.setattr(worker, "measure", lambda *a, **k: pytest.fail("took time"))
+    monkeypatch.setattr(worker, "take", lambda *a, **k: pytest.fail("took time"))
     answer = worker.work({**job, "kind": "memory"})
     assert "run" not in answer
     assert answer["memory"]["peak_bytes"] >= answer["memory"]["baseline_bytes"] > 0
@@ -54,7 +78,7 @@ def test_a_memory_job_takes_no_time(job, monkeypatch):
 
 def test_conditions_are_read_only_before_and_after_time_is_taken(job, monkeypatch):
     seen = []
-    real = worker.measure
+    real = worker.take
 
     def recorded(*arguments, **settings):
         seen.append("begin")
@@ -62,10 +86,36 @@ def test_conditions_are_read_only_before_and_after_time_is_taken(job, monkeypatc
         seen.append("end")
         return samples
 
-    monkeypatch.setattr(worker, "measure", recorded)
-    monkeypatch.setattr(worker, "conditions", lambda: seen.append("look") or {})
+    monkeypatch.setattr(worker, "take", recorded)
+    looked = window.conditions
+    monkeypatch.setattr(
+        window, "conditions", lambda *a, **k: seen.append("look") or looked(*a, **k)
+    )
     worker.work(job)
     assert seen == ["look", "begin", "end", "look"]
+
+
+def test_an_energy_job_takes_neither_time_nor_memory_into_account(job, monkeypatch):
+    """A counter that tells 5 mJ more at every look."""
+    looks = itertools.count(0, 5000)
+
+    class Meter:
+        name, total_of = "meter", ("all",)
+
+        def read(self):
+            return {"all": float(next(looks))}
+
+        def samples(self):
+            return None
+
+    monkeypatch.setattr(worker, "take", lambda *a, **k: pytest.fail("took time"))
+    monkeypatch.setattr(worker.energy, "opened", lambda device: contextlib.nullcontext(Meter()))
+    answer = worker.work({**job, "kind": "energy", "energy_s": 0.01, "batch": 2})
+    assert "run" not in answer
+    found = energy.from_json(answer["energy"])
+    assert (found.rails_uj, found.idle_rails_uj) == ({"all": 5000.0}, {"all": 5000.0})
+    assert found.images == 2 * found.calls >= 6
+    assert found.mj_per_image == pytest.approx(5 / found.images)
 
 
 def test_the_answer_crosses_the_border_of_a_process(job):
@@ -99,8 +149,8 @@ def test_a_process_is_pinned_where_it_was_asked_to_be(job):
 
 
 def test_the_photograph_is_the_same_every_time_and_of_its_stated_size():
-    assert worker._photograph(3) == worker._photograph(3) != worker._photograph(4)
-    assert read_image(worker._photograph(3)).shape == (*worker.PHOTOGRAPH, 3)
+    assert photograph(3) == photograph(3) != photograph(4)
+    assert read_image(photograph(3)).shape == (*PHOTOGRAPH, 3)
 
 
 def test_the_answer_is_json(job):

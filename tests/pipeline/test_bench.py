@@ -26,6 +26,7 @@ from scunext_edge.pipeline.bench import Outcome, bench
 from scunext_edge.pipeline.complexity import Complexity
 from scunext_edge.pipeline.entries import Entry
 from scunext_edge.pipeline.settings import Settings
+from scunext_edge.report.records import read_run
 from scunext_edge.results import Row
 from scunext_edge.runtime.registry import BackendStatus
 
@@ -192,6 +193,25 @@ def test_a_second_run_does_nothing_again(copied):
     assert written <= {"results.json", "results.csv", "report.md", "report.html"}
     assert set(after) == set(before)
     assert outcome.passed
+
+
+def test_another_scenario_has_records_of_its_own_and_says_what_it_found(copied):
+    burst = dataclasses.replace(
+        copied.suite, scenario="burst", interval_s=0.1, burst=2, cold_starts=1
+    )
+    settings = dataclasses.replace(
+        copied, suite=burst, backends=("onnxruntime",), precisions=("fp32",)
+    )
+    (row,) = bench(settings).rows
+    assert (row.status, row.scenario) == ("ok", "burst")
+    assert "of 2 images at once" in " ".join(row.findings)
+    assert "from the start of a process to its first mask" in row.findings[-1]
+    assert row.cold_start_ms > 0
+    assert row.images_per_s is None
+    (name,) = (path.name for path in (copied.out / "records").glob("*burst*"))
+    assert name == f"{row.key}--compute--burst.measurement.json"
+    assert read_run(copied.out).measurements[row.key].plan.scenario == "burst"
+    assert "of 2 images at once" in (copied.out / "results.csv").read_text()
 
 
 def test_a_drop_that_is_too_large_fails_the_gate_and_the_run(copied, quick):

@@ -11,7 +11,7 @@ from scunext_edge.benchmarks.energy.records import (
     from_json,
     per_patient_mj,
 )
-from scunext_edge.benchmarks.energy.sources import Source, probe
+from scunext_edge.benchmarks.energy.sources import Source, opened, probe
 
 __all__ = [
     "Energy",
@@ -20,6 +20,7 @@ __all__ = [
     "doubts",
     "from_json",
     "measure_energy",
+    "opened",
     "per_patient_mj",
     "probe",
 ]

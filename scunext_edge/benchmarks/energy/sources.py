@@ -6,7 +6,8 @@ import contextlib
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -51,6 +52,17 @@ def probe(device: str, root: Path = ROOT, *, clock: Clock = time.monotonic) -> S
     if device.startswith("cuda"):
         return _gpu(clock)
     return _rapl(root)
+
+
+@contextmanager
+def opened(device: str) -> Iterator[Source | Unreadable]:
+    """The source of :func:`probe`, closed afterwards."""
+    source = probe(device)
+    try:
+        yield source
+    finally:
+        if not isinstance(source, Unreadable):
+            source.close()
 
 
 class Counters:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from scunext_edge import isolate
-from scunext_edge.benchmarks.environment import conditions, machine
+from scunext_edge.benchmarks.passport import conditions, machine
 from scunext_edge.errors import BackendMissing, ConfigError, ScunextEdgeError
 from scunext_edge.kernels import native
 from scunext_edge.pipeline.kernels import stages, targets

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from scunext_edge.benchmarks.environment import conditions
+from scunext_edge.benchmarks.passport import conditions
 from scunext_edge.errors import ScunextEdgeError
 from scunext_edge.pipeline.kernels.companion import Asked, companion
 from scunext_edge.pipeline.kernels.files import Files, missing

@@ -7,7 +7,6 @@ import json
 import os
 import platform
 
-from scunext_edge.benchmarks import passport
 from scunext_edge.benchmarks.passport import Window, conditions, machine, versions
 
 
@@ -54,10 +53,3 @@ def test_versions_are_those_of_what_is_installed():
     assert found["numpy"] == numpy.__version__
     assert found["scunext-edge"]
     assert found["tensorrt"] is None or isinstance(found["tensorrt"], str)
-
-
-def test_the_old_names_are_the_same_functions():
-    from scunext_edge.benchmarks import environment
-
-    assert environment.machine is passport.machine
-    assert environment.conditions is passport.conditions
