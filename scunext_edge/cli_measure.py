@@ -107,14 +107,27 @@ def bench(
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="Folder that `bench` wrote.")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="Folders that `bench` wrote; several make one page.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder to write to; default: the run's.")
+    ] = None,
+    history: Annotated[
+        bool, typer.Option("--history", help="Several runs in the order of time.")
+    ] = False,
 ) -> None:
-    """Write a run's tables and pages again from its records."""
-    from scunext_edge.report.write import write_report
+    """Write a run's tables and pages again; of several runs, devices side by side or a history."""
+    from scunext_edge.errors import ConfigError
+    from scunext_edge.report.write import write_joint, write_report
 
-    files = write_report(run)
-    for path in (files.csv, files.markdown, files.html):
-        print(path or files.html_reason)
+    if len(runs) == 1 and not history:
+        files = write_report(runs[0], out)
+        print("\n".join(files.lines))
+        return
+    if out is None:
+        raise ConfigError("several runs have no folder in common", hint="name one with --out")
+    print("\n".join(write_joint(runs, out, over_time=history).lines))
 
 
 def compare(

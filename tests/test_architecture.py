@@ -37,7 +37,7 @@ EXCEPTIONS = {("runtime/backends/eager.py", "models")}
 ENGINES = {
     "torch", "lightning_fabric", "safetensors", "onnx", "onnxruntime", "onnxscript", "openvino",
     "nncf", "tensorrt", "fvcore", "thop", "matplotlib", "jinja2", "pooch", "rich", "typer",
-    "monai", "scipy", "pynvml",
+    "monai", "scipy", "pyarrow", "pynvml",
 }  # fmt: skip
 LIGHT = [
     "artifacts", "benchmarks.energy", "benchmarks.passport", "benchmarks.schedule",

@@ -26,7 +26,8 @@ MARKERS = {
     "fake": "X",
 }
 SPARE_MARKERS = ("v", "p", "h", "<", ">")
-FILLS = {"fp32": "none", "int8": "full"}  # whatever lies between is half full
+SIZES = {"fp32": 10.5, "fp16": 8.5, "int8": 6.5}  # points; the coarser, the smaller
+SPARE_SIZE = 8.5
 INK, GREY, PALE = "#1f2933", "#66727f", "#dfe4e8"
 
 _SETTINGS = {
@@ -54,6 +55,16 @@ _SETTINGS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A drawing, what it shows in a few words, and how to read it."""
+
+    title: str
+    svg: str
+    caption: str
+    narrow_svg: str | None = None  # the same for a narrow screen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
     """What tells models, engines and precisions apart in every figure of one report."""
 
@@ -66,11 +77,10 @@ class Style:
         return {
             "marker": self.markers[row.backend],
             "color": colour,
+            "markersize": SIZES.get(row.precision, SPARE_SIZE),
             "markeredgecolor": colour,
-            "markerfacecolor": "white" if row.precision == "fp32" else colour,
-            "markerfacecoloralt": "white",
-            "markeredgewidth": 1.3,
-            "fillstyle": "full" if row.precision == "fp32" else fill(row.precision),
+            "markerfacecolor": "white" if doubtful(row) else colour,
+            "markeredgewidth": 1.4,
         }
 
 
@@ -85,9 +95,9 @@ def style_for(rows: Sequence[Row]) -> Style:
     )
 
 
-def fill(precision: str) -> str:
-    """How much of a marker is filled."""
-    return FILLS.get(precision, "bottom")
+def doubtful(row: Row) -> bool:
+    """Drawn hollow: what was judged, and not as stable."""
+    return row.stability in ("unstable", "inconclusive")
 
 
 @contextmanager

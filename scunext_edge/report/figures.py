@@ -1,19 +1,15 @@
-"""The three figures: accuracy against latency, latency distributions, Dice per image."""
+"""The figures of single values: latency distributions, and Dice per image."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from scunext_edge.report import drawing, labels, numbers
-from scunext_edge.report.drawing import GREY, INK, Style
-from scunext_edge.report.front import pareto_front
+from scunext_edge.report import drawing, naming, numbers
+from scunext_edge.report.drawing import GREY, INK, Figure, Style
 from scunext_edge.report.naming import (
     baseline_of,
     engine_name,
@@ -24,65 +20,16 @@ from scunext_edge.report.naming import (
 from scunext_edge.report.records import Run
 from scunext_edge.results import Row
 
-_CROSS = "\N{MULTIPLICATION SIGN}"
 _NOTABLE = 0.05  # a change of Dice that one sees in the outline
 _STRIP_POINTS = 200  # dots per row: enough to see the shape, few enough to print
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """A drawing, what it shows in a few words, and how to read it."""
-
-    title: str
-    svg: str
-    caption: str
-
-
-def all_figures(run: Run) -> list[Figure]:
-    """Those figures for which the run holds anything."""
+def more_figures(run: Run) -> list[Figure]:
+    """Those that follow the picture of accuracy against latency, where the run holds anything."""
     style = drawing.style_for(run.rows)
     with drawing.settings():
-        drawn = [tradeoff(run, style), latencies(run, style), agreement(run, style)]
+        drawn = [latencies(run, style), agreement(run, style)]
     return [figure for figure in drawn if figure]
-
-
-def tradeoff(run: Run, style: Style) -> Figure | None:
-    """Mean Dice against median latency, with the Pareto front; None without both."""
-    rows = _alike([row for row in run.rows if row.latency_ms and row.dice is not None])
-    if not rows:
-        return None
-    points = [
-        (row.latency_ms.median, row.dice) for row in rows if row.latency_ms and row.dice is not None
-    ]
-    # a ten-thousandth of Dice is less than two engines differ by in rounding
-    front = pareto_front([(x, round(y, 4)) for x, y in points])
-    figure = drawing.new_figure(8.6, 5.2)
-    axes = figure.add_subplot()
-    drawing.milliseconds_axis(axes, [x for x, _ in points])
-    _draw_front(axes, [points[index] for index in front])
-    for row, point in zip(rows, points, strict=True):
-        _draw_point(axes, row, point, run.dice.get(row.key), style)
-    axes.margins(x=0.12, y=0.15)
-    axes.set_xlabel(f"median latency, ms per image ({_region(rows)}); left is faster")
-    axes.set_ylabel("mean Dice; up is better")
-    _legend(figure, rows, style)
-    unnamed = labels.place(axes, _names(rows, points, front, style))
-    best = ", ".join(full_name(rows[index]) for index in front)
-    left_out = f" Points that found no room for a name: {unnamed}." if unnamed else ""
-    return Figure(
-        title="Accuracy against latency",
-        svg=drawing.to_svg(
-            figure, name="tradeoff", alt=f"Mean Dice against latency. On the Pareto front: {best}."
-        ),
-        caption=(
-            "The grey line is the Pareto front: no other row is both faster and more accurate than "
-            f"{best} (differences of Dice below 0.0001 count as none; {_CROSS} marks rows that "
-            "did not pass the gate). Bars: MAD of the latency, and the 95 % bootstrap interval of "
-            "the mean Dice over images. All rows saw the same images, so bars that overlap do not "
-            "mean that rows are equal: the paired drop in the table is the finer comparison."
-            f"{left_out}"
-        ),
-    )
 
 
 def latencies(run: Run, style: Style) -> Figure | None:
@@ -108,7 +55,7 @@ def latencies(run: Run, style: Style) -> Figure | None:
             "Thick bar: the middle half of the values; thin line: from the 1st to the 99th "
             "percentile; white tick: the median; short ticks below: the median of each process. "
             f"Dots are single values (at most {_STRIP_POINTS} per row, the extremes among them). "
-            f"Each network has an axis of its own. Region: {_region(rows)}. "
+            f"Each network has an axis of its own. Region: {naming.regions(rows)}. "
             "Processes that stand apart mean that the machine changed between them."
         ),
     )
@@ -147,29 +94,6 @@ def agreement(run: Run, style: Style) -> Figure | None:
     )
 
 
-def mean_interval(
-    values: npt.NDArray[np.float64], *, resamples: int = 2000, seed: int = 0
-) -> tuple[float, float]:
-    """The 95 % percentile bootstrap interval of the mean."""
-    picks = np.random.default_rng(seed).integers(len(values), size=(resamples, len(values)))
-    low, high = np.quantile(values[picks].mean(axis=1), (0.025, 0.975))
-    return float(low), float(high)
-
-
-def _alike(rows: Sequence[Row]) -> list[Row]:
-    """The rows of the commonest region: latencies of two regions do not share an axis."""
-    if not rows:
-        return []
-    regions = Counter(row.latency_ms.region for row in rows if row.latency_ms)
-    region = regions.most_common(1)[0][0]
-    return [row for row in rows if row.latency_ms and row.latency_ms.region == region]
-
-
-def _region(rows: Sequence[Row]) -> str:
-    regions = {row.latency_ms.region for row in rows if row.latency_ms}
-    return " / ".join(sorted(region.replace("_", " ") for region in regions))
-
-
 def _draw_model(axes: Any, rows: Sequence[Row], run: Run, colour: str) -> None:
     values = [1e-6 * ns for row in rows for part in run.values_ns[row.key] for ns in part]
     drawing.milliseconds_axis(axes, values)
@@ -177,66 +101,11 @@ def _draw_model(axes: Any, rows: Sequence[Row], run: Run, colour: str) -> None:
         _draw_distribution(axes, place, run.values_ns[row.key], colour)
     axes.set_ylim(len(rows) - 0.45, -0.6)
     mixed = len({row.latency_ms.region for row in rows if row.latency_ms}) > 1
-    names = [short_name(row) + (f", {_region([row])}" if mixed else "") for row in rows]
+    names = [short_name(row) + (f", {naming.regions([row])}" if mixed else "") for row in rows]
     axes.set_yticks(range(len(rows)), names)
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
     axes.set_title(rows[0].model, loc="left", fontsize=9.5, fontweight="bold", color=colour)
-
-
-def _draw_front(axes: Any, points: Sequence[tuple[float, float]]) -> None:
-    axes.step([x for x, _ in points], [y for _, y in points], where="post", color="#9aa5b1", lw=1.6)
-
-
-def _draw_point(
-    axes: Any,
-    row: Row,
-    point: tuple[float, float],
-    dice: Mapping[str, float] | None,
-    style: Style,
-) -> None:
-    x, y = point
-    colour = style.colours[row.model]
-    if row.latency_ms:
-        axes.hlines(y, max(x - row.latency_ms.mad, 0.5 * x), x + row.latency_ms.mad, colour, lw=0.9)
-    if dice:
-        axes.vlines(x, *mean_interval(np.array(list(dice.values()))), colour, lw=0.9, alpha=0.55)
-    axes.plot(x, y, linestyle="none", markersize=8, **style.marker(row))
-
-
-def _names(
-    rows: Sequence[Row], points: Sequence[tuple[float, float]], front: Sequence[int], style: Style
-) -> list[labels.Label]:
-    return [
-        labels.Label(
-            x=point[0],
-            y=point[1],
-            text=f"{full_name(row) if index in front else short_name(row)}"
-            f"{f' {_CROSS}' if row.gate == 'failed' else ''}",
-            colour=style.colours[row.model],
-            dispensable=index not in front,
-        )
-        for index, (row, point) in enumerate(zip(rows, points, strict=True))
-    ]
-
-
-def _legend(figure: Any, rows: Sequence[Row], style: Style) -> None:
-    from matplotlib.lines import Line2D
-
-    def handle(label: str, **keywords: Any) -> Any:
-        look = {"marker": "o", "color": GREY, "markersize": 7, "linestyle": "none"}
-        return Line2D([], [], label=label, **{**look, **keywords})
-
-    handles = [handle(name, color=style.colours[name]) for name in {row.model: 0 for row in rows}]
-    for name in {row.backend: 0 for row in rows}:
-        handles.append(handle(name, marker=style.markers[name]))
-    for name in {row.precision: 0 for row in rows}:
-        face = "white" if name == "fp32" else GREY
-        kind = "full" if name == "fp32" else drawing.fill(name)
-        handles.append(
-            handle(name.upper(), markerfacecolor=face, markerfacecoloralt="white", fillstyle=kind)
-        )
-    figure.legend(handles=handles, loc="outside right upper", handletextpad=0.3, fontsize=9)
 
 
 def _draw_distribution(

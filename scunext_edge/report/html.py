@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import groupby
 
 from scunext_edge.report import facts, numbers
+from scunext_edge.report.comparable import compare_conditions
 from scunext_edge.report.complexity import HEADS, complexity_lines
 from scunext_edge.report.doubts import Doubt, doubts_of, number_doubts
-from scunext_edge.report.figures import all_figures
+from scunext_edge.report.figures import more_figures
 from scunext_edge.report.glossary import glossary
-from scunext_edge.report.naming import full_name, models_of, short_name
+from scunext_edge.report.naming import full_name, models_of, regions, short_name
+from scunext_edge.report.pages import render
+from scunext_edge.report.passport import passport
 from scunext_edge.report.pictures import strips
+from scunext_edge.report.recommendation import Recommendation
 from scunext_edge.report.records import Run
-from scunext_edge.report.table import Cells, cells
+from scunext_edge.report.table import columns, interval, median, p50
+from scunext_edge.report.tradeoff import tradeoff
 from scunext_edge.report.verdict import Verdict, judge
 from scunext_edge.results import Row
 
@@ -26,7 +31,6 @@ class Line:
     row: Row
     name: str
     anchor: str
-    cells: Cells
     doubts: Sequence[int]
 
 
@@ -40,68 +44,70 @@ class Tile:
 
 
 def to_html(run: Run) -> str:
-    """Render the report. Text from the run is escaped; drawings of ours are not."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("scunext_edge.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("report.html.j2").render(_context(run))
-
-
-def _context(run: Run) -> dict[str, Any]:
+    """Render the report of one run."""
     verdict = judge(run)
     doubts = number_doubts(run.rows)
-    return {
-        "run": run,
-        "verdict": verdict,
-        "tiles": tiles(run, verdict),
-        "groups": _groups(run, doubts),
-        "regions": _regions(run),
-        "doubts": doubts,
-        "doubted": {doubt.number: _doubted(run, doubt) for doubt in doubts},
-        "figures": all_figures(run),
-        "complexity_heads": HEADS,
-        "complexity": complexity_lines(run),
-        "strips": strips(run),
-        "left_out": [(full_name(row), row) for row in run.rows if row.status != "ok"],
-        "machine": facts.machine(run),
-        "data": facts.data(run),
-        "caution": facts.licence_caution(run),
-        "glossary": glossary(run),
-    }
+    comparison = compare_conditions(run)
+    apart = {it.row.key for it in comparison.apart}
+    shown = [row for row in run.rows if row.status == "ok" and row.key not in apart]
+    told = columns(shown)
+    return render(
+        "report.html.j2",
+        run=run,
+        created=facts.when(run.created),
+        verdict=verdict,
+        found=verdict.recommendation,
+        tiles=tiles(verdict.recommendation, verdict),
+        picture=tradeoff(run, verdict.recommendation.row),
+        columns=told,
+        heads=[(name, list(of)) for name, of in groupby(told, key=lambda column: column.group)],
+        groups=_groups(run, shown, doubts),
+        apart=[
+            (f"row-{run.rows.index(it.row)}", full_name(it.row), p50(it.row), it.reason)
+            for it in comparison.apart
+        ],
+        regions=_regions(shown),
+        doubts=doubts,
+        doubted={doubt.number: _doubted(run, doubt) for doubt in doubts},
+        figures=more_figures(run),
+        complexity_heads=HEADS,
+        complexity=complexity_lines(run),
+        strips=strips(run),
+        left_out=[(full_name(row), row) for row in run.rows if row.status != "ok"],
+        machine=facts.machine(run),
+        passport=passport(run),
+        name_of=full_name,
+        data=facts.data(run),
+        caution=facts.licence_caution(run),
+        glossary=glossary(run),
+    )
 
 
-def tiles(run: Run, verdict: Verdict) -> list[Tile]:
-    """The numbers of the verdict; fewer where less was measured."""
-    found = []
-    fastest = verdict.fastest
-    if fastest and fastest.latency_ms:
-        name = f"{full_name(fastest)}, median ± MAD"
-        value = f"{numbers.with_spread(fastest.latency_ms.median, fastest.latency_ms.mad)} ms"
-        found.append(Tile(label="Fastest that passed", value=value, note=name))
+def tiles(found: Recommendation, verdict: Verdict) -> list[Tile]:
+    """The numbers of the row that leads; fewer where less was measured."""
+    row = found.row
+    if row is None or row.latency_ms is None:
+        return []
+    note = f"95 %: {interval(row.latency_ms)} ms"
+    tiles = [Tile(label="p50 per image", value=f"{median(row.latency_ms)} ms", note=note)]
+    if row.dice is not None:
+        note = "the FP32 reference itself"
+        if row.dice_drop is not None and row.dice_drop_upper is not None:
+            word = "gained" if row.dice_drop < 0 else "lost"
+            note = (
+                f"{word} {numbers.drop(abs(row.dice_drop))} against FP32; "
+                f"loss at most {numbers.drop(row.dice_drop_upper)}"
+            )
+        tiles.append(Tile(label="Mean Dice", value=numbers.score(row.dice), note=note))
+    if row.memory_mb is not None:
+        note = f"and {numbers.size(row.size_bytes)} of files" if row.size_bytes else ""
+        memory = f"{numbers.milliseconds(row.memory_mb)} MB"
+        tiles.append(Tile(label="Memory", value=memory, note=note))
     if verdict.speedup and verdict.baseline:
         value = f"{numbers.ratio(verdict.speedup)}\N{MULTIPLICATION SIGN}"
         note = f"as fast as {full_name(verdict.baseline)}"
-        found.append(Tile(label="Against FP32", value=value, note=note))
-    if fastest and fastest.dice is not None:
-        note = "not compared with FP32"
-        if fastest.dice_drop is not None and fastest.dice_drop_upper is not None:
-            note = (
-                f"drop {numbers.drop(fastest.dice_drop)}, "
-                f"at most {numbers.drop(fastest.dice_drop_upper)}"
-            )
-        found.append(Tile(label="Its mean Dice", value=numbers.score(fastest.dice), note=note))
-    if gated := [row for row in run.rows if row.gate in ("passed", "failed")]:
-        passed = sum(row.gate == "passed" for row in gated)
-        note = "rows compared with their FP32 reference"
-        found.append(Tile(label="Gate passed", value=f"{passed} of {len(gated)}", note=note))
-    return found
+        tiles.append(Tile(label="Against FP32", value=value, note=note))
+    return tiles
 
 
 def _doubted(run: Run, doubt: Doubt) -> list[tuple[str, list[tuple[int, str]]]]:
@@ -113,28 +119,28 @@ def _doubted(run: Run, doubt: Doubt) -> list[tuple[str, list[tuple[int, str]]]]:
     ]
 
 
-def _groups(run: Run, doubts: Sequence[Doubt]) -> list[tuple[str, str, list[Line]]]:
+def _groups(
+    run: Run, shown: Sequence[Row], doubts: Sequence[Doubt]
+) -> list[tuple[str, str, list[Line]]]:
     """Measured rows by model, with a word on the network."""
-    found = []
-    for model in models_of(run.rows):
-        lines = [
-            _line(index, row, doubts)
-            for index, row in enumerate(run.rows)
-            if row.model == model and row.status == "ok"
-        ]
-        if lines:
-            found.append((model, _about([line.row for line in lines]), lines))
-    return found
-
-
-def _line(index: int, row: Row, doubts: Sequence[Doubt]) -> Line:
-    return Line(
-        row=row,
-        name=short_name(row),
-        anchor=f"row-{index}",
-        cells=cells(row),
-        doubts=doubts_of(index, doubts),
-    )
+    anchors = {row.key: index for index, row in enumerate(run.rows)}
+    return [
+        (
+            model,
+            _about(rows),
+            [
+                Line(
+                    row=row,
+                    name=short_name(row),
+                    anchor=f"row-{anchors[row.key]}",
+                    doubts=doubts_of(anchors[row.key], doubts),
+                )
+                for row in rows
+            ],
+        )
+        for model in models_of(shown)
+        if (rows := [row for row in shown if row.model == model])
+    ]
 
 
 def _about(rows: Sequence[Row]) -> str:
@@ -147,11 +153,10 @@ def _about(rows: Sequence[Row]) -> str:
     return " · ".join(words)
 
 
-def _regions(run: Run) -> str:
-    regions = {row.latency_ms.region for row in run.rows if row.latency_ms}
-    threads = sorted({row.threads for row in run.rows if row.status == "ok"})
-    if not regions:
+def _regions(rows: Sequence[Row]) -> str:
+    found = regions(rows)
+    threads = sorted({row.threads for row in rows})
+    if not found:
         return "no latency was measured"
-    words = " and ".join(sorted(region.replace("_", " ") for region in regions))
     plural = "" if threads == [1] else "s"
-    return f"region: {words}; {' or '.join(map(str, threads))} thread{plural}"
+    return f"region: {found}; {' or '.join(map(str, threads))} thread{plural}"

@@ -3,19 +3,46 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from scunext_edge.report import facts
+from scunext_edge.report import facts, naming
+from scunext_edge.report import table as cells
+from scunext_edge.report.comparable import compare_conditions
 from scunext_edge.report.complexity import HEADS, complexity_lines
 from scunext_edge.report.doubts import Doubt, doubts_of, number_doubts
 from scunext_edge.report.naming import by_model, full_name
 from scunext_edge.report.records import Run
-from scunext_edge.report.table import cells
+from scunext_edge.report.table import Text
 from scunext_edge.report.verdict import judge
 from scunext_edge.results import Row
 
 _MISSING = "\N{EN DASH}"
 _GATE = {"passed": "passed", "failed": "NO", "reference": "reference"}
+_MAIN: Mapping[str, Text] = {
+    "row": full_name,
+    "p50 (95 %)": cells.p50,
+    "p99": cells.p99,
+    "stability": lambda row: row.stability,
+    "Dice": cells.dice,
+    "drop": cells.dice_drop,
+    "upper bound": cells.dice_drop_upper,
+    "gate": lambda row: _GATE[row.gate] if row.gate else None,
+}
+_MORE: Mapping[str, Text] = {
+    "row": full_name,
+    "ran": cells.ran,
+    "size": cells.size,
+    "median ± MAD": cells.spread,
+    "p90": cells.p90,
+    "n / processes": cells.count,
+    "cold start ms": cells.cold_start,
+    "energy mJ": cells.energy,
+    "memory MB": cells.memory,
+    "of the limit": cells.limit,
+    "IoU": cells.iou,
+    "drop": cells.iou_drop,
+    "upper bound": cells.iou_drop_upper,
+}
 
 
 def to_markdown(run: Run) -> str:
@@ -24,6 +51,7 @@ def to_markdown(run: Run) -> str:
     parts = [
         *_opening(run),
         *_results(run, doubts),
+        *_apart(run),
         *_complexity(run),
         *_doubts(run, doubts),
         *_not_run(run),
@@ -42,62 +70,67 @@ def plain(text: str) -> str:
 
 def _opening(run: Run) -> Iterator[str]:
     verdict = judge(run)
-    yield f"# {verdict.headline}"
-    yield ""
+    found = verdict.recommendation
+    yield f"# {plain(found.headline)}"
+    yield from ("", plain(found.sentence))
+    titles = {
+        "Why": found.reasons,
+        "How sure we are": found.certainty,
+        "What is missing": found.missing,
+    }
+    for title, sentences in titles.items():
+        if sentences:
+            yield from ("", f"**{title}**", "", *(f"- {plain(it)}" for it in sentences))
+    yield from ("", f"## {verdict.headline}", "")
     for sentence in (*verdict.sentences, *verdict.remarks):
         yield f"- {plain(sentence)}"
 
 
 def _results(run: Run, doubts: Sequence[Doubt]) -> Iterator[str]:
-    measured = [(index, row) for index, row in enumerate(run.rows) if row.status == "ok"]
+    apart = {it.row.key for it in compare_conditions(run).apart}
+    measured = [
+        (index, row)
+        for index, row in enumerate(run.rows)
+        if row.status == "ok" and row.key not in apart
+    ]
     if not measured:
         return
+    rows = [row for _, row in measured]
     yield from (
         "",
         "## Results",
         "",
-        "Latency in ms per image; the drop is FP32 minus this row.",
+        f"Latency in ms per image{_conditions(rows)}, p50 with its 95 % interval; the drop is FP32 "
+        "minus this row.",
         "",
     )
-    yield from table(
-        ("row", "region", "median ± MAD", "p99", "Dice", "drop", "upper bound", "gate", "doubts"),
-        [_main_line(row, doubts_of(index, doubts)) for index, row in measured],
-    )
+    numbered = {row.key: ", ".join(map(str, doubts_of(at, doubts))) for at, row in measured}
+    yield from _columned(rows, {**_MAIN, "doubts": lambda row: numbered[row.key]})
     yield from ("", "## More numbers", "")
+    yield from _columned(rows, _MORE)
+
+
+def _conditions(rows: Sequence[Row]) -> str:
+    found = naming.regions(rows)
+    return f" ({found})" if found else ""
+
+
+def _columned(rows: Sequence[Row], columns: Mapping[str, Text]) -> Iterator[str]:
+    """A table with those columns in which any row has something to say."""
+    shown = {head: [text(row) for row in rows] for head, text in columns.items()}
+    told = {head: found for head, found in shown.items() if any(it is not None for it in found)}
+    yield from table(list(told), list(zip(*told.values(), strict=True)))
+
+
+def _apart(run: Run) -> Iterator[str]:
+    apart = compare_conditions(run).apart
+    if not apart:
+        return
+    yield from ("", "## Not comparable with these", "")
     yield from table(
-        ("row", "ran", "size", "p90", "n / processes", "memory MB", "IoU", "drop", "upper bound"),
-        [_second_line(row) for _, row in measured],
+        ("row", "p50, ms (95 %)", "why it is not ranked"),
+        [(full_name(it.row), cells.p50(it.row), it.reason) for it in apart],
     )
-
-
-def _main_line(row: Row, doubts: Sequence[int]) -> list[str | None]:
-    shown = cells(row)
-    return [
-        full_name(row),
-        row.latency_ms.region.replace("_", " ") if row.latency_ms else None,
-        shown.median,
-        shown.p99,
-        shown.dice,
-        shown.dice_drop,
-        shown.dice_drop_upper,
-        _GATE[row.gate] if row.gate else None,
-        ", ".join(map(str, doubts)),
-    ]
-
-
-def _second_line(row: Row) -> list[str | None]:
-    shown = cells(row)
-    return [
-        full_name(row),
-        shown.ran,
-        shown.size,
-        shown.p90,
-        shown.values,
-        shown.memory,
-        shown.iou,
-        shown.iou_drop,
-        shown.iou_drop_upper,
-    ]
 
 
 def _complexity(run: Run) -> Iterator[str]:

@@ -27,6 +27,12 @@ def engine_name(row: Row) -> str:
     return row.backend if row.device == "cpu" else f"{row.backend} ({row.device})"
 
 
+def regions(rows: Sequence[Row]) -> str:
+    """The regions that were timed, in words."""
+    found = {row.latency_ms.region for row in rows if row.latency_ms}
+    return " / ".join(sorted(region.replace("_", " ") for region in found))
+
+
 def models_of(rows: Sequence[Row]) -> list[str]:
     """Model names in the order in which they appear."""
     return list(dict.fromkeys(row.model for row in rows))

@@ -23,6 +23,14 @@ def with_spread(median: float, mad: float) -> str:
     return f"{median:.{decimals}f} ± {mad:.{decimals}f}"
 
 
+def within(value: float, low: float, high: float) -> tuple[str, str, str]:
+    """A value and the ends of its interval, with decimals enough to tell them apart."""
+    reach = max(high - value, value - low)
+    wanted = _decimals(reach, significant=1) if reach > 0 else 0
+    decimals = min(3, max(_decimals(value, significant=3), wanted))
+    return f"{value:.{decimals}f}", f"{low:.{decimals}f}", f"{high:.{decimals}f}"
+
+
 def score(value: float) -> str:
     """A mean over some hundred images: the third decimal is about as far as it goes."""
     return f"{value:.3f}"
@@ -32,6 +40,11 @@ def drop(value: float) -> str:
     """A paired difference, which is known to a finer grain than the scores it came from."""
     text = f"{abs(value):.4f}"
     return f"{MINUS}{text}" if value < 0 and float(text) else text
+
+
+def times(value: float) -> str:
+    """How many times as much, where a few percent matter."""
+    return f"{value:.2f}" if value < 10 else milliseconds(value)
 
 
 def count(value: float) -> str:

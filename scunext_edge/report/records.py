@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from scunext_edge.benchmarks import records as measurement
+from scunext_edge.benchmarks import stats
+from scunext_edge.benchmarks.verdict import judge
 from scunext_edge.errors import ArtifactError
 from scunext_edge.evaluation import records as evaluation
 from scunext_edge.results import Row, rows_from_json
 from scunext_edge.storage import read_json
+
+_INTERVALS_SINCE = 2  # the schema of ``results.json`` whose rows hold intervals and a verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +67,9 @@ def read_run(directory: Path) -> Run:
         raise ArtifactError(f"{path} holds no results", hint="`scunext-edge bench` writes them")
     try:
         rows = rows_from_json(content)
+        measurements = _read_measurements(directory, rows)
+        if content["schema"] < _INTERVALS_SINCE:
+            rows = [_summarized(row, measurements.get(row.key)) for row in rows]
         command = content.get("command") or content.get("tool", {}).get("command")
         return Run(
             directory=directory,
@@ -75,7 +82,7 @@ def read_run(directory: Path) -> Run:
             complexity=tuple(content.get("complexity") or ()),
             harness_cost_ns=content.get("harness_cost_ns"),
             command=_command(command),
-            measurements=_read_measurements(directory, rows),
+            measurements=measurements,
             dice=_read_dice(directory, rows),
             pictures=_read_pictures(directory),
         )
@@ -84,6 +91,19 @@ def read_run(directory: Path) -> Run:
             f"{path} or a record beside it is incomplete: {error!r}",
             hint="run `scunext-edge bench` again with the same --out",
         ) from error
+
+
+def _summarized(row: Row, record: measurement.Record | None) -> Row:
+    """An older row with the intervals and the verdict that its raw values give today."""
+    found = stats.latency(record) if record else None
+    if record is None or found is None or row.latency_ms is None:
+        return row
+    names = ("median_interval", "p90_interval", "p99_interval", "p99_bound")
+    latency = replace(row.latency_ms, **{name: getattr(found, name) for name in names})
+    row = replace(row, latency_ms=latency)
+    if verdict := judge(record):
+        row = replace(row, stability=verdict.result, stability_reasons=verdict.reasons)
+    return row
 
 
 def _command(command: Any) -> str | None:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scunext_edge.report import numbers
+from scunext_edge.report.comparable import compare_conditions
 from scunext_edge.report.naming import baseline_of, by_model, full_name, models_of
+from scunext_edge.report.recommendation import Recommendation, recommend
 from scunext_edge.report.records import Run
 from scunext_edge.results import Latency, Row
 
@@ -15,43 +17,47 @@ from scunext_edge.results import Latency, Row
 class Verdict:
     """A headline and the sentences that explain it; the rows that they are about."""
 
+    recommendation: Recommendation
     headline: str
     sentences: Sequence[str]  # what came out
     remarks: Sequence[str]  # what was refused, left out or is doubtful
-    fastest: Row | None = None  # of those that passed the gate
-    baseline: Row | None = None  # FP32 that the fastest may be compared with
+    best: Row | None = None  # the recommended row; without one, the fastest that passed
+    baseline: Row | None = None  # FP32 that the best may be compared with
     speedup: float | None = None
 
     @property
     def text(self) -> str:
-        """The headline and the sentences, a line each."""
-        return "\n".join((f"{self.headline}.", *self.sentences))
+        """The recommendation, then the headline and the sentences, a line each."""
+        return "\n".join((self.recommendation.text, "", f"{self.headline}.", *self.sentences))
 
 
 def judge(run: Run) -> Verdict:
     """Read the rows of a run as a careful person would."""
+    recommendation = recommend(run)
+    ranked = compare_conditions(run).rows
     gated = [row for row in run.rows if row.gate in ("passed", "failed")]
-    passed = [row for row in gated if row.gate == "passed"]
+    passed = [row for row in ranked if row.gate == "passed"]
+    best = recommendation.row or _fastest(passed)
     if not gated:
-        return _without_gate(run)
-    fastest = _fastest(passed)
-    baseline = baseline_of(fastest, run.rows) if fastest else None
+        return _without_gate(run, recommendation, ranked)
+    baseline = baseline_of(best, run.rows) if best else None
     return Verdict(
-        headline=_headline(gated, passed),
+        recommendation=recommendation,
+        headline=_headline(gated),
         sentences=[
-            *(_about(fastest, baseline, passed, _confidence(run)) if fastest else []),
-            *_other_models(fastest, passed),
-            *_reference_is_faster(fastest, run.rows),
+            *(_about(best, baseline, recommendation) if best else []),
+            *_other_models(best, passed),
+            *_reference_is_faster(best, ranked),
         ],
         remarks=[
-            *([f"Passed: {by_model(passed)}."] if passed else []),
+            *_passed(gated),
             *_failed(gated),
             *_not_gated(run.rows),
-            *_remarks(fastest, run.rows),
+            *_remarks(best, run.rows),
         ],
-        fastest=fastest,
+        best=best,
         baseline=baseline,
-        speedup=speedup(fastest, baseline),
+        speedup=speedup(best, baseline),
     )
 
 
@@ -63,26 +69,28 @@ def speedup(row: Row | None, baseline: Row | None) -> float | None:
         row.device,
         row.threads,
         row.input_size,
-    ) == (baseline.device, baseline.threads, baseline.input_size)
+        row.scenario,
+    ) == (baseline.device, baseline.threads, baseline.input_size, baseline.scenario)
     return baseline.latency_ms.median / row.latency_ms.median if alike else None
 
 
-def _without_gate(run: Run) -> Verdict:
-    measured = [row for row in run.rows if row.latency_ms]
+def _without_gate(run: Run, recommendation: Recommendation, ranked: Sequence[Row]) -> Verdict:
     headline = "Nothing was measured"
     sentences = []
-    if measured:
+    if any(row.latency_ms for row in run.rows):
         headline = "Speed only: the accuracy gate was not applied to any row"
         sentences.append(
             "No row was compared with an FP32 reference on images, so nothing here has been "
             "shown to be safe to deploy."
         )
-    if fastest := _fastest(measured):
+    if fastest := _fastest(ranked):
         sentences.append(f"The fastest row is {_timed(fastest)}.")
     return Verdict(
+        recommendation=recommendation,
         headline=headline,
         sentences=sentences,
         remarks=_remarks(fastest, run.rows),
+        best=recommendation.row,
     )
 
 
@@ -90,43 +98,28 @@ def _remarks(fastest: Row | None, rows: Sequence[Row]) -> list[str]:
     return [*_ran_otherwise(rows), *_not_run(rows), *_doubtful(fastest, rows)]
 
 
-def _headline(gated: Sequence[Row], passed: Sequence[Row]) -> str:
+def _headline(gated: Sequence[Row]) -> str:
+    passed = sum(row.gate == "passed" for row in gated)
     if len(gated) == 1:
         word = "passed" if passed else "did not pass"
         return f"The one row that was compared with FP32 {word} the accuracy gate"
-    if len(passed) == len(gated):
+    if passed == len(gated):
         return f"All {len(gated)} rows that were compared with FP32 passed the accuracy gate"
-    count = f"{len(passed)} of {len(gated)} rows" if passed else f"None of {len(gated)} rows"
+    count = f"{passed} of {len(gated)} rows" if passed else f"None of {len(gated)} rows"
     return f"{count} passed the accuracy gate"
 
 
-def _about(fastest: Row, baseline: Row | None, passed: Sequence[Row], confidence: str) -> list[str]:
-    sentences = [f"The fastest that passed is {_timed(fastest)}{_relative(fastest, baseline)}."]
-    if fastest.dice is not None and fastest.dice_drop is not None:
-        sentences.append(_accuracy(fastest, confidence))
-    if rival := _indistinct(fastest, passed):
-        sentences.append(
-            f"{full_name(rival)} is as fast within the scatter of the two: this run does not "
-            "tell them apart."
-        )
+def _about(best: Row, baseline: Row | None, recommendation: Recommendation) -> list[str]:
+    """What the recommendation does not say of the row: against FP32, and the image it lost on."""
+    sentences = []
+    relative = _relative(best, baseline)
+    if recommendation.row is None:
+        sentences.append(f"The fastest that passed is {_timed(best)}{relative}.")
+    elif relative:
+        sentences.append(f"{full_name(best)} took {_milliseconds(best)} (median ± MAD){relative}.")
+    if best.worst_image and best.dice_drop is not None and float(numbers.drop(abs(best.dice_drop))):
+        sentences.append(f"The image on which it lost most is {best.worst_image}.")
     return sentences
-
-
-def _confidence(run: Run) -> str:
-    return f"{100 * float(run.gate.get('confidence', 0.95)):g} %"
-
-
-def _accuracy(row: Row, confidence: str) -> str:
-    """How far a row that was compared with FP32 fell behind it, and on which image most."""
-    text = f"Its mean Dice is {numbers.score(row.dice or 0)}: against FP32 it "
-    lost = numbers.drop(abs(row.dice_drop or 0))
-    text += f"gained {lost}" if (row.dice_drop or 0) < 0 else f"lost {lost}"
-    if row.dice_drop_upper is not None:
-        bound = numbers.drop(row.dice_drop_upper)
-        text += f"; with {confidence} confidence the loss is at most {bound}"
-    if row.worst_image and float(lost) > 0:
-        text += f". The image that lost most is {row.worst_image}"
-    return f"{text}."
 
 
 def _relative(fastest: Row, baseline: Row | None) -> str:
@@ -163,6 +156,11 @@ def _reference_is_faster(fastest: Row | None, rows: Sequence[Row]) -> list[str]:
     if rival.latency_ms.median >= fastest.latency_ms.median:
         return []
     return [f"The FP32 reference {_timed(rival)} is faster still."]
+
+
+def _passed(gated: Sequence[Row]) -> list[str]:
+    passed = [row for row in gated if row.gate == "passed"]
+    return [f"Passed: {by_model(passed)}."] if passed else []
 
 
 def _failed(gated: Sequence[Row]) -> list[str]:
@@ -204,20 +202,7 @@ def _doubtful(fastest: Row | None, rows: Sequence[Row]) -> list[str]:
     if not doubted:
         return ["The measurement raised no doubts of its own."] if fastest else []
     measured = sum(row.status == "ok" for row in rows)
-    general = f"{len(doubted)} of {measured} measured rows carry doubts, listed below"
-    if fastest and fastest.doubts:
-        return [f"To be doubted of the fastest row: {'; '.join(fastest.doubts)}.", f"{general}."]
-    return [f"{general}{'; the fastest row carries none' if fastest else ''}."]
-
-
-def _indistinct(fastest: Row, rows: Sequence[Row]) -> Row | None:
-    """The next row whose median lies within the deviations of both."""
-    rivals = [row for row in rows if row is not fastest and row.latency_ms]
-    second = _fastest(rivals)
-    if not second or not second.latency_ms or not fastest.latency_ms:
-        return None
-    gap = second.latency_ms.median - fastest.latency_ms.median
-    return second if gap <= second.latency_ms.mad + fastest.latency_ms.mad else None
+    return [f"{len(doubted)} of {measured} measured rows carry doubts, listed below."]
 
 
 def _fastest(rows: Sequence[Row]) -> Row | None:

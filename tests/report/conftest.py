@@ -16,6 +16,7 @@ from scunext_edge.benchmarks import records as measurement
 from scunext_edge.benchmarks.measure import Plan
 from scunext_edge.evaluation import records as evaluation
 from scunext_edge.metrics import Scores
+from scunext_edge.report.records import Run
 from scunext_edge.results import Latency, Row, to_json
 
 AWKWARD = "needs <script>alert(1)</script> & libnvinfer.so | not on the loader's path\nsecond line"
@@ -40,6 +41,8 @@ def make_row(model: str, backend: str, precision: str, **changes: Any) -> Row:
         status="ok",
         artifact_id=f"{model}-{precision}",
         latency_ms=make_latency(10.0),
+        stability="stable",
+        stability_reasons=("5 processes agree",),
         memory_mb=61.25,
         dice=0.8,
         iou=0.7,
@@ -48,17 +51,40 @@ def make_row(model: str, backend: str, precision: str, **changes: Any) -> Row:
     return replace(row, **changes)
 
 
-def make_latency(median: float, region: Any = "compute") -> Latency:
-    """A latency of which the rest follows from its median."""
+def make_latency(
+    median: float, region: Any = "compute", *, off: float = 0.02, processes: int = 5
+) -> Latency:
+    """A latency of which the rest follows from its median; ``off``: the reach of its interval."""
     return Latency(
         region=region,
         median=median,
         mad=0.02 * median,
         p90=1.1 * median,
         p99=1.4 * median,
-        n=60,
-        processes=3,
+        n=20 * processes,
+        processes=processes,
+        median_interval=(median / (1 + off), median * (1 + off)) if processes > 1 else None,
     )
+
+
+def bare_run(rows: Sequence[Row], **changes: Any) -> Run:
+    """A run in memory: these rows, their own means as the scores of three images, nothing else."""
+    run = Run(
+        directory=Path("run"),
+        rows=tuple(rows),
+        created="2026-03-01T10:00:00Z",
+        tool={},
+        environment={"cpu_model": "Example CPU"},
+        data={"name": "made up", "images": 3},
+        gate={"metric": "dice", "limit": 0.005, "confidence": 0.95},
+        complexity=(),
+        harness_cost_ns=None,
+        command=None,
+        measurements={},
+        dice={row.key: dict.fromkeys(IDS[:3], row.dice) for row in rows if row.dice is not None},
+        pictures=(),
+    )
+    return replace(run, **changes)
 
 
 def not_run(model: str, backend: str, precision: str, status: Any, reason: str) -> Row:
@@ -249,3 +275,18 @@ def _draw_mask(path: Path, box: tuple[int, int, int, int]) -> None:
 def _dump(path: Path, content: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
+
+
+@pytest.fixture(scope="session", name="bare_run")
+def _bare_run() -> Callable[..., Run]:
+    return bare_run
+
+
+@pytest.fixture(scope="session", name="make_row")
+def _make_row() -> Callable[..., Row]:
+    return make_row
+
+
+@pytest.fixture(scope="session", name="make_latency")
+def _make_latency() -> Callable[..., Latency]:
+    return make_latency
