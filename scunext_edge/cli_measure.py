@@ -125,9 +125,9 @@ def report(
         files = write_report(runs[0], out)
         print("\n".join(files.lines))
         return
-    if out is None:
+    if out is None and len(runs) > 1:
         raise ConfigError("several runs have no folder in common", hint="name one with --out")
-    print("\n".join(write_joint(runs, out, over_time=history).lines))
+    print("\n".join(write_joint(runs, out or runs[0], over_time=history).lines))
 
 
 def compare(

@@ -460,6 +460,15 @@ def test_bench_prints_what_it_writes_and_report_writes_it_again(run, tmp_path, n
     code, out, _ = run("report", "run")
     assert code == 0
     assert "report.md" in out
+    assert "results.parquet" in out
+    code, out, _ = run("report", "run", "run", "--out", "joint")
+    assert (code, out.split()) == (0, ["joint/history.md", "joint/history.html"])
+    code, _, err = run("report", "run", "run")
+    assert code == 2
+    assert "name one with --out" in said(err)
+    code, _, err = run("report", "run", "--history")
+    assert code == 2
+    assert "a history needs several runs" in said(err)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from scunext_edge.report.records import Run
 
+_RULE = (
+    "Of the rows measured in the same way that passed the gate, are as accurate as the most "
+    "accurate network of the run (by the same gate), and are not unstable: the one whose p50 has "
+    "the lowest upper end. Rows that speed does not tell from it are told apart by the bound of "
+    "their Dice, then by memory, then by size."
+)
 _TERMS = (
     (
         "\N{EN DASH}",
@@ -18,13 +24,19 @@ _TERMS = (
         "The precision that the engine says it executed, which may not be the one asked for.",
     ),
     (
-        "median ± MAD",
-        "Half of all single calls were faster than the median; the MAD is the median distance "
-        "of a value from it.",
+        "p50, p90, p99",
+        "Half of all single calls, nine of ten, and 99 of 100, took no longer than this. Of too "
+        "few calls for a p99 there is a bound (<) that it stays below, or nothing.",
     ),
     (
-        "p90, p99",
-        "Nine of ten, and 99 of 100, calls took no longer than this.",
+        "95 % interval",
+        "Where p50 would lie if the case were measured again in other processes of the same "
+        "machine in the same state: from how much the processes of this run differ.",
+    ),
+    (
+        "stable, unstable, inconclusive",
+        "Whether a latency may be believed; unstable: something moved it while it was measured; "
+        "inconclusive: too little was measured to know.",
     ),
     (
         "n / processes",
@@ -52,11 +64,34 @@ _TERMS = (
 )
 
 
+_OPTIONAL = {
+    "cold_start_ms": (
+        "cold start",
+        "From the start of a process to its first mask, in ms.",
+    ),
+    "energy_mj": (
+        "energy",
+        "Millijoules for one image.",
+    ),
+    "limit_share": (
+        "of the limit",
+        "How much of the fastest possible on this machine was reached, by its measured rates of "
+        "computing and copying; below it what holds the row up.",
+    ),
+}
+
+
 def glossary(run: Run) -> list[tuple[str, str]]:
     """Definitions, with the gate as this run set it."""
     confidence = f"{100 * float(run.gate.get('confidence', 0.95)):g} %"
     return [
+        ("recommended", _RULE),
         *_TERMS,
+        *(
+            term
+            for name, term in _OPTIONAL.items()
+            if any(getattr(row, name) is not None for row in run.rows)
+        ),
         (
             "drop",
             "FP32 minus this row, image by image, then averaged: positive means that something "

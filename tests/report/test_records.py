@@ -79,3 +79,25 @@ def test_the_index_may_not_point_outside(run_dir: Path) -> None:
     index.write_text(index.read_text().replace("lesion_0005.image.jpg", "../results.json"))
     with pytest.raises(ArtifactError, match="outside"):
         read_run(run_dir)
+
+
+def test_an_older_run_gets_its_intervals_from_its_raw_values(
+    run_dir: Path, all_rows: list[Row]
+) -> None:
+    path = run_dir / "results.json"
+    content = json.loads(path.read_text())
+    for row in content["rows"]:
+        if row["latency_ms"]:
+            row["latency_ms"] |= {"median_interval": None}
+        row |= {"stability": None, "stability_reasons": []}
+    path.write_text(json.dumps(content))
+    assert read_run(run_dir).rows[0].stability is None  # a run of today said null on purpose
+    path.write_text(json.dumps({**content, "schema": 1}))
+    row = read_run(run_dir).rows[0]
+    assert row.latency_ms is not None
+    assert row.latency_ms.median == 21.0
+    assert row.latency_ms.median_interval is not None
+    low, high = row.latency_ms.median_interval
+    assert low < 21.0 < high
+    assert row.stability == "inconclusive"
+    assert row.stability_reasons == ("3 processes; 5 are needed to know how they differ",)

@@ -107,6 +107,76 @@ def test_the_page_holds_verdict_gate_caution_and_command(page: Page) -> None:
     assert "243.63 KB" in page.words
 
 
+def test_the_answer_stands_before_everything_else(page: Page) -> None:
+    words = " ".join(page.words.split())
+    order = [
+        "Recommended: unext INT8 qdq on onnxruntime",
+        "For Example CPU <x>, ship unext INT8 qdq on onnxruntime: p50 6.00 ms (95 %: 5.88 to 6.12)",
+        "p50 per image6.00 ms95 %: 5.88 to 6.12 ms",
+        "Mean Dice0.809",
+        "How sure we are",
+        "Why this one",
+        "Accuracy against latency",
+        "2 of 3 rows passed the accuracy gate",
+        "Latency in milliseconds per image",
+    ]
+    body = words[words.index("Skip to the answer") :]
+    assert [body.find(text) for text in order] == sorted(body.find(text) for text in order)
+    assert all(text in body for text in order)
+
+
+def test_only_the_recommended_row_is_tinted(page: Page) -> None:
+    assert page.source.count('class="best"') == 1
+    assert '<tr id="row-4" class="best">' in page.source
+
+
+def test_a_stability_opens_to_its_reasons(page: Page) -> None:
+    assert '<span class="badge stable">stable</span></summary><p>5 processes agree</p>' in (
+        page.source
+    )
+
+
+def test_rows_that_may_not_be_compared_are_shown_with_the_reason(
+    make_run: Callable[..., Path], all_rows: list[Row], tmp_path: Path
+) -> None:
+    odd = replace(all_rows[4], backend="native", threads=4)
+    files = write_report(make_run(tmp_path, [*all_rows, odd]))
+    assert files.html is not None
+    found = Page(files.html)
+    after = found.words[found.words.index("Not comparable with these") :]
+    assert "unext INT8 qdq on native" in after
+    assert "threads 4 (the others: 1)" in after
+    assert {link[1:] for link in found.local} <= set(found.ids)
+    text = files.markdown.read_text(encoding="utf-8")
+    assert "threads 4 (the others: 1)" in text.split("## Not comparable with these")[1]
+    results = text.split("## Results")[1].split("## More numbers")[0]
+    assert "unext INT8 qdq on native" not in results
+
+
+def test_the_conditions_of_each_row_are_folded_beneath_the_machine(
+    make_run: Callable[..., Path], all_rows: list[Row], tmp_path: Path
+) -> None:
+    run_dir = make_run(tmp_path, all_rows[:2])
+    for at, path in enumerate(sorted((run_dir / "records").glob("*.measurement.json"))):
+        content = json.loads(path.read_text())
+        for run in content["runs"]:
+            run["environment"] = {
+                "machine": {"governor": "<powersave>" if at else None},
+                "before": {"load_1min": 0.5},
+                "after": {"load_1min": 1.5},
+            }
+        path.write_text(json.dumps(content))
+    files = write_report(run_dir)
+    assert files.html is not None
+    found = Page(files.html)
+    assert '<details class="fold" id="passport">' in found.source
+    folded = found.words[found.words.index("The conditions of each row") :]
+    assert "0.5 \N{RIGHTWARDS ARROW} 1.5" in folded
+    assert "<powersave>" in folded
+    assert "not told" in folded
+    assert "<powersave>" not in found.source
+
+
 def test_headings_do_not_skip_a_level(page: Page) -> None:
     levels = [int(tag[1]) for tag in page.tags if tag in {"h1", "h2", "h3", "h4"}]
     assert levels[0] == 1
@@ -202,6 +272,32 @@ def test_rows_without_any_accuracy_still_show_their_speed(
     assert "Speed only" in found.words
     assert "Latency distributions" in found.words
     assert "Accuracy against latency" not in found.words
+
+
+def test_without_pyarrow_everything_else_is_written(
+    make_run: Callable[..., Path],
+    all_rows: list[Row],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    files = write_report(make_run(tmp_path, all_rows))
+    assert (files.parquet, files.values) == (None, None)
+    assert files.parquet_reason is not None
+    assert "results.parquet needs pyarrow" in files.parquet_reason
+    assert files.html is not None
+    assert files.lines == [
+        *(str(it) for it in (files.csv, files.markdown, files.html)),
+        files.parquet_reason,
+    ]
+
+
+def test_a_report_may_be_written_elsewhere(
+    make_run: Callable[..., Path], all_rows: list[Row], tmp_path: Path
+) -> None:
+    files = write_report(make_run(tmp_path / "run", all_rows[:2]), tmp_path / "other")
+    assert files.csv == tmp_path / "other" / "results.csv"
+    assert not (tmp_path / "run" / "report.md").exists()
 
 
 @pytest.mark.parametrize("package", ["jinja2", "matplotlib"])
