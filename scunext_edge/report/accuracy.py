@@ -9,6 +9,7 @@ import numpy as np
 
 from scunext_edge.evaluation.bootstrap import CONFIDENCE, resampled_means
 from scunext_edge.evaluation.gate import DEFAULT_LIMITS
+from scunext_edge.report import numbers
 from scunext_edge.report.naming import reference_of
 from scunext_edge.report.records import Run
 from scunext_edge.results import Row
@@ -53,6 +54,18 @@ def dice_floor(row: Row, rows: Sequence[Row]) -> float | None:
     if reference is None or reference.dice is None or row.dice_drop_upper is None:
         return None
     return reference.dice - row.dice_drop_upper
+
+
+def lost(row: Row) -> str | None:
+    """``lost 0.0004, at most 0.0010``, of Dice against FP32; null: not compared with it."""
+    if row.dice_drop is None or row.dice_drop_upper is None:
+        return None
+    mean, upper = (numbers.drop(abs(it)) for it in (row.dice_drop, row.dice_drop_upper))
+    if row.dice_drop >= 0:
+        return f"lost {mean}, at most {upper}"
+    if row.dice_drop_upper < 0 and float(upper):
+        return f"gained {mean}, at least {upper}"
+    return f"gained {mean}, lost at most {upper}"
 
 
 def limit(run: Run) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from scunext_edge.report import facts, numbers
+from scunext_edge.report import accuracy, facts, numbers
 from scunext_edge.report.comparable import compare_conditions
 from scunext_edge.report.complexity import HEADS, complexity_lines
 from scunext_edge.report.doubts import Doubt, doubts_of, number_doubts
@@ -91,13 +91,8 @@ def tiles(found: Recommendation, verdict: Verdict) -> list[Tile]:
     note = f"95 %: {interval(row.latency_ms)} ms"
     tiles = [Tile(label="p50 per image", value=f"{median(row.latency_ms)} ms", note=note)]
     if row.dice is not None:
-        note = "the FP32 reference itself"
-        if row.dice_drop is not None and row.dice_drop_upper is not None:
-            word = "gained" if row.dice_drop < 0 else "lost"
-            note = (
-                f"{word} {numbers.drop(abs(row.dice_drop))} against FP32; "
-                f"loss at most {numbers.drop(row.dice_drop_upper)}"
-            )
+        lost = accuracy.lost(row)
+        note = f"{lost}, against FP32" if lost else "the FP32 reference itself"
         tiles.append(Tile(label="Mean Dice", value=numbers.score(row.dice), note=note))
     if row.memory_mb is not None:
         note = f"and {numbers.size(row.size_bytes)} of files" if row.size_bytes else ""

@@ -200,18 +200,10 @@ def _accuracy(run: Run, row: Row) -> Iterator[str]:
     if images is None:
         return
     text = f"Dice rests on {images:,} images"
-    if row.dice_drop is not None and row.dice_drop_upper is not None:
-        mean = numbers.drop(abs(row.dice_drop))
-        word = "gained" if row.dice_drop < 0 else "lost"
+    if lost := accuracy.lost(row):
         confidence = f"{100 * accuracy.confidence(run):g} %"
-        text += f": against FP32 it {word} {mean}, and with {confidence} confidence "
-        text += _bounded(row.dice_drop_upper)
+        text += f": against FP32 it {lost} with {confidence} confidence"
     yield f"{text}."
-
-
-def _bounded(upper: float) -> str:
-    text = numbers.drop(abs(upper))
-    return f"gained at least {text}" if upper < 0 and float(text) else f"lost at most {text}"
 
 
 def _not_stable(row: Row) -> Iterator[str]:

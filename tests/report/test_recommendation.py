@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from scunext_edge.report import accuracy
 from scunext_edge.report.choice import choose, how_many_times, told_apart
 from scunext_edge.report.recommendation import Recommendation, recommend
 from scunext_edge.report.records import Run
@@ -51,8 +52,7 @@ def test_the_lowest_upper_end_is_recommended_with_its_reasons(
         "The next, scunext INT8 qdq on openvino, takes 1.40 times the p50 of this row (95 %: 1.37 "
         "to 1.43): the two are told apart.",
         "Its latency is stable: 5 processes agree.",
-        "Dice rests on 3 images: against FP32 it lost 0.0004, and with 95 % confidence lost at "
-        "most 0.0010.",
+        "Dice rests on 3 images: against FP32 it lost 0.0004, at most 0.0010 with 95 % confidence.",
     ]
     assert found.missing == []
 
@@ -276,6 +276,23 @@ def test_an_emulated_device_gets_no_recommendation(bare_run: BareRun, rows: list
     found = recommend(bare_run(rows, environment={"cpu_model": "X", "emulated": "qemu-aarch64"}))
     assert found.state == "none"
     assert "this device is emulated by qemu-aarch64" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("mean", "upper", "said"),
+    [
+        (0.0004, 0.001, "lost 0.0004, at most 0.0010"),
+        (-0.0007, -0.0002, "gained 0.0007, at least 0.0002"),
+        (-0.0007, 0.0003, "gained 0.0007, lost at most 0.0003"),
+        (-0.0007, -0.00001, "gained 0.0007, lost at most 0.0000"),
+    ],
+)
+def test_a_gain_is_called_a_gain(mean: float, upper: float, said: str, rows: list[Row]) -> None:
+    assert accuracy.lost(replace(rows[1], dice_drop=mean, dice_drop_upper=upper)) == said
+
+
+def test_the_reference_has_lost_nothing(rows: list[Row]) -> None:
+    assert accuracy.lost(rows[0]) is None
 
 
 def test_nothing_measured(bare_run: BareRun) -> None:
