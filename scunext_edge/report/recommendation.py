@@ -9,8 +9,8 @@ from typing import Literal
 
 from scunext_edge.report import accuracy, numbers
 from scunext_edge.report.choice import MIN_EFFECT, Choice, LeftOut, choose, how_many_times
-from scunext_edge.report.comparable import emulation
-from scunext_edge.report.naming import by_model, full_name, short_name
+from scunext_edge.report.naming import by_model, full_name
+from scunext_edge.report.obstacles import obstacle, obstacles
 from scunext_edge.report.records import Run
 from scunext_edge.results import Latency, Row
 
@@ -231,58 +231,11 @@ def _caveats(row: Row) -> Iterator[str]:
 
 
 def _nothing(run: Run, choice: Choice) -> Recommendation:
-    why, todo = _obstacle(run, choice.left_out)
+    why, todo = obstacle(run, choice.left_out)
     return Recommendation(
         state="none",
         headline="Nothing to recommend",
         sentence=f"Nothing can be recommended for {device_name(run)}: {why}.",
-        reasons=[f"{full_name(it.row)}: {it.reason}." for it in choice.left_out],
+        reasons=list(obstacles(choice.left_out)),
         missing=[todo],
     )
-
-
-def _obstacle(run: Run, left_out: Sequence[LeftOut]) -> tuple[str, str]:
-    """The last step that any row reached, why none passed it, and what to do."""
-    if not left_out:
-        return "no row was measured", "The reasons stand with the rows that could not run."
-    if emulator := emulation(run):
-        return (
-            f"this device is {emulator}, and its times are those of the emulator",
-            "Measure on the device itself.",
-        )
-    steps = ("conditions", "gate", "network", "stability", "interval")
-    last = max((it.step for it in left_out), key=steps.index)
-    many = [it for it in left_out if it.step == last]
-    return {
-        "conditions": ("no row was measured as the others were", "Measure all in one run."),
-        "gate": _gate_obstacle(many),
-        "network": (
-            "no row of the most accurate network may be shipped, and the others are less accurate",
-            "Train or quantize it again, or allow a larger loss with --gate.",
-        ),
-        "stability": (
-            f"{_all(many)} accurate enough {'is' if len(many) == 1 else 'are'} unstable",
-            "Close what else runs, let the device reach its temperature, and measure again.",
-        ),
-        "interval": (
-            f"{_all(many)} accurate enough ran in one process only, so nothing is known about "
-            "how processes differ",
-            "Measure with --suite full.",
-        ),
-    }[last]
-
-
-def _gate_obstacle(many: Sequence[LeftOut]) -> tuple[str, str]:
-    if any(it.row.gate == "failed" for it in many):
-        return (
-            "no row passed the accuracy gate",
-            "Try another precision or quantizer (`scunext-edge quantize` searches them).",
-        )
-    return (
-        "no row was scored, so only its speed is known",
-        "Train the network (`scunext-edge train`), and give --data.",
-    )
-
-
-def _all(many: Sequence[LeftOut]) -> str:
-    return f"the one row ({short_name(many[0].row)})" if len(many) == 1 else f"all {len(many)} rows"

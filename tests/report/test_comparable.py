@@ -8,6 +8,7 @@ import pytest
 
 from scunext_edge.benchmarks.measure import Plan
 from scunext_edge.benchmarks.records import Record, Subject
+from scunext_edge.benchmarks.records import Run as Process
 from scunext_edge.report.comparable import compare_conditions, emulation, usual_way
 from scunext_edge.report.records import Run, read_run
 from scunext_edge.results import Latency, Row
@@ -87,6 +88,19 @@ def test_an_emulated_row_is_never_ranked_and_does_not_set_the_way(
     assert emulation(all_of_it) == "emulated"
     assert not compare_conditions(all_of_it).rows
     assert usual_way(all_of_it)["region"] == "compute"
+
+
+def test_many_emulated_rows_do_not_make_the_real_ones_odd(
+    bare_run: BareRun, rows: list[Row]
+) -> None:
+    machine = {"machine": {"emulated": "qemu"}, "before": {}, "after": {}}
+    ran = Process(
+        started="", environment=machine, warmup_ns=(), values_ns=(1,), open_ms=1.0, harness_ns=1
+    )
+    many = [replace(row, threads=4) for row in rows[:2]]
+    records = {row.key: replace(record(), runs=(ran,)) for row in many}
+    found = compare_conditions(bare_run([*many, rows[2]], measurements=records))
+    assert list(found.rows) == [rows[2]]
 
 
 def test_rows_without_a_latency_are_neither(bare_run: BareRun, rows: list[Row]) -> None:

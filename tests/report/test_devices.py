@@ -65,6 +65,16 @@ def test_ratios_hold_within_a_device(runs: Sequence[Run]) -> None:
     assert int8[1].ratio == "1.02\N{MULTIPLICATION SIGN} the fastest here"
 
 
+def test_a_row_of_other_conditions_has_no_ratio_and_says_why(
+    bare_run: BareRun, rows: list[Row], make_latency: Callable[..., Latency]
+) -> None:
+    odd = replace(rows[1], backend="openvino", threads=4, latency_ms=make_latency(1.0))
+    found = matrix([bare_run([*rows, odd], environment=LAPTOP)] * 2)
+    cells = [line[0] for _, line in found.lines]
+    assert [cell.ratio for cell in cells][1:] == ["fastest here", None]
+    assert cells[2].why == "threads 4 (the others: 1)"
+
+
 def test_an_empty_cell_says_why(runs: Sequence[Run]) -> None:
     laptop, pi, _ = matrix(runs).lines[2][1]
     assert (laptop.p50, laptop.why) == (None, "this run had no such row")

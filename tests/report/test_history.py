@@ -10,6 +10,7 @@ import pytest
 
 from scunext_edge.report.history import histories, to_html, to_markdown
 from scunext_edge.report.records import Run, read_run
+from scunext_edge.report.timeline import timeline
 from scunext_edge.report.write import write_joint
 from scunext_edge.results import Latency, Row
 
@@ -53,6 +54,20 @@ def test_points_stand_in_the_order_of_time_with_what_changed(runs: Sequence[Run]
         [],
     ]
     assert case.points[2].note == "not measured: this run had no such row"
+
+
+def test_a_change_is_one_from_the_run_before(runs: Sequence[Run]) -> None:
+    later = replace(runs[0], created="2026-03-05T10:00:00Z")
+    (past,) = histories([*runs, later])
+    assert [len(point.changes) for point in past.cases[0].points] == [0, 2, 0, 0]
+
+
+def test_a_change_is_marked_in_the_picture(runs: Sequence[Run]) -> None:
+    (past,) = histories(runs)
+    points = past.cases[0].points
+    quiet = [replace(point, changes=[]) for point in points]
+    assert "stroke-dasharray" in timeline(points, name="a", title="")
+    assert "stroke-dasharray" not in timeline(quiet, name="a", title="")
 
 
 def test_another_engine_version_and_other_conditions_are_changes(whole_run: Path) -> None:

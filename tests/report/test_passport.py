@@ -59,6 +59,12 @@ def test_what_differs_from_most_rows_is_marked(told: Callable[..., Run]) -> None
     ]
 
 
+def test_where_no_two_rows_agree_none_is_marked(told: Callable[..., Run]) -> None:
+    found = passport(told(*({"machine": {"clock_max_khz": khz}} for khz in (1e6, 2e6, 3e6))))
+    assert found is not None
+    assert not any(cell.differs for _, cells in found.rows for cell in cells)
+
+
 def test_a_row_that_does_not_tell_stays_null_beside_one_that_does(
     told: Callable[..., Run],
 ) -> None:

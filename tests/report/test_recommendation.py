@@ -174,6 +174,18 @@ def test_a_faster_network_that_is_less_accurate_is_not_recommended(
     assert "at most 0.0020 Dice below it" in words(found)
 
 
+def test_another_network_has_to_show_it_and_not_only_to_look_it(
+    bare_run: BareRun, rows: list[Row], make_row: MakeRow, make_latency: MakeLatency
+) -> None:
+    fast = make_row("unext", "native", "fp32", latency_ms=make_latency(1.0), dice=0.798)
+    run = bare_run([*rows, fast])
+    names = list(run.dice[rows[0].key])
+    scattered = dict(zip(names, (0.77, 0.80, 0.824), strict=True))  # 0.798 on average
+    found = recommend(replace(run, dice={**run.dice, fast.key: scattered}))
+    assert found.row is rows[1]
+    assert "its mean Dice is 0.0020 lower" in words(found)
+
+
 def test_without_scores_per_image_another_network_is_not_trusted(
     bare_run: BareRun, rows: list[Row], make_row: MakeRow, make_latency: MakeLatency
 ) -> None:
@@ -260,7 +272,32 @@ def test_where_nothing_is_left_it_says_why_and_what_to_do(
     assert found.headline == "Nothing to recommend"
     assert said in found.sentence
     assert todo in found.missing[0]
-    assert "scunext INT8 qdq on native: " in words(found)
+    assert found.reasons
+
+
+def test_what_stands_against_all_rows_is_said_once(
+    bare_run: BareRun, rows: list[Row], make_latency: MakeLatency
+) -> None:
+    drift, scatter = "the machine drifted", "the medians scatter by 9%"
+    many = [
+        replace(
+            rows[0],
+            backend=f"engine{at}",
+            latency_ms=make_latency(9.0 - at),
+            stability="unstable",
+            stability_reasons=(drift, scatter) if at % 2 else (drift,),
+        )
+        for at in range(6)
+    ]
+    assert recommend(bare_run(many)).reasons == [
+        "All rows: the machine drifted.",
+        "scunext FP32 on engine5: the medians scatter by 9%.",
+        "scunext FP32 on engine3: the medians scatter by 9%.",
+        "2 slower rows were left out, too: the table shows why.",
+    ]
+    assert recommend(bare_run(many[:1])).reasons == [
+        "scunext FP32 on engine0: its latency is unstable: the machine drifted."
+    ]
 
 
 def test_one_process_each_is_no_ground_to_choose_on(

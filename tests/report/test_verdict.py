@@ -88,7 +88,7 @@ def test_the_refused_ratio_is_explained(judged: Judge, all_rows: list[Row]) -> N
 def test_rows_that_may_not_be_compared_are_not_the_fastest(
     judged: Judge, all_rows: list[Row]
 ) -> None:
-    rival = replace(all_rows[4], backend="openvino", threads=4, latency_ms=latency(0.1))
+    rival = replace(all_rows[1], backend="openvino", threads=4, latency_ms=latency(0.1))
     verdict = judged([*all_rows, rival])
     assert verdict.best is not None
     assert verdict.best.threads == 1
