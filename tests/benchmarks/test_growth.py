@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scunext_edge.benchmarks.growth import FEWEST, growth
+from scunext_edge.benchmarks.growth import FEWEST, _variance_of_s, growth
 
 MINUTES = np.arange(60) * 60.0  # the windows of an hour
 BASE = 50e6
@@ -86,6 +86,18 @@ def test_the_same_leak_shown_in_an_hour_may_be_too_small_in_a_minute():
     hour, minute = MINUTES, MINUTES / 60
     assert growth(hour, BASE + 4 * MB * hour / 3600).is_shown
     assert not growth(minute, BASE + 4 * MB * minute / 3600).is_shown
+
+
+@pytest.mark.parametrize(
+    ("values", "variance"),
+    [
+        (range(10), 125),  # 10 * 9 * 25 / 18
+        ([1, 1, 1, 2, 3, 4, 5, 6, 7, 8], 125 - 66 / 18),  # a tie of three: 3 * 2 * 11
+        ([1] * 10, 0),
+    ],
+)
+def test_equal_values_narrow_the_interval_as_the_textbook_says(values, variance):
+    assert _variance_of_s(np.array(values, dtype=np.float64)) == pytest.approx(variance)
 
 
 def test_too_few_points_say_nothing():
