@@ -65,8 +65,11 @@ def drift_of(case: str, record: Record) -> Drift | None:
 
 
 def judge(record: Record, *, max_cv: float = MAX_CV, drift: Drift | None = None) -> Verdict | None:
-    """Null before the first run. ``drift``: of the call that the record was made in."""
-    if not record.runs:
+    """Null before the first run, and for a soak, which is one process and judged by its windows.
+
+    ``drift``: of the call that the record was made in.
+    """
+    if not record.runs or record.plan.scenario == "soak":
         return None
     unstable = [*_scattered(record, max_cv), *_slipping(record)]
     if drift is not None and drift.found:

@@ -41,7 +41,7 @@ MOST_DIFFERENT = 0.05  # of equal pairs, by the binomial interval of what was fo
 MOST_INCONCLUSIVE = 0.10
 LEAST_FOUND = 0.90  # of slower pairs
 _TWO_SIDED = 0.05
-SUITE = Suite(name="trials", rounds=8, warmup=20, values=150, memory=False)
+SUITE = Suite(name="trials", rounds=10, warmup=20, values=150, memory=False)
 
 Sort = Literal["equal", "slower"]
 

@@ -28,6 +28,11 @@ def test_before_the_first_run_there_is_no_verdict(make_record):
     assert judge(make_record()) is None
 
 
+def test_a_soak_is_judged_by_its_windows_and_not_here(steady):
+    plan = replace(steady.plan, scenario="soak", duration_s=60.0)
+    assert judge(replace(steady, plan=plan)) is None
+
+
 @pytest.mark.parametrize(("count", "words"), [(1, "1 process;"), (4, "4 processes;")])
 def test_few_processes_are_inconclusive(make_record, count, words):
     verdict = judge(make_record(*[STEADY] * count))
