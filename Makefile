@@ -41,10 +41,12 @@ sanitize: $(READY)
 ports: $(READY)
 	tests/kernels/ports.sh
 
-# Every CPU artifact that ships, on an emulated arm64 processor: downloads 300 MB, into build/.
+# Every CPU artifact that ships, on an emulated arm64 processor, which then is a device of `bench --remote` too:
+# downloads 300 MB, into build/.
 arm64: $(READY)
 	tests/arm64/root.sh build/arm64
 	$(BIN)/python tests/arm64/compare.py --python build/arm64/python --out $(ARM64)
+	$(BIN)/python -m pytest -q -m slow tests/pipeline/remote/test_arm64.py
 
 # Is each fault that can happen to an export caught? Plants them one by one.
 faults: $(READY)

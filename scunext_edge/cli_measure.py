@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -64,9 +64,26 @@ def bench(
     ] = None,
     confidence: Annotated[float, typer.Option(help="Of the bound that the gate looks at.")] = 0.95,
     licence: Annotated[str | None, typer.Option(help="Of the images, for the report.")] = None,
+    remote: Annotated[
+        list[str] | None,
+        typer.Option(help="Measure there, over SSH: user@host, or @FILE of them; repeatable."),
+    ] = None,
+    remote_python: Annotated[
+        str | None, typer.Option(help="The Python there; default: the first that will do.")
+    ] = None,
+    remote_jobs: Annotated[int, typer.Option(min=1, help="Machines at a time.")] = 4,
+    keep_remote: Annotated[
+        bool, typer.Option("--keep-remote", help="Leave the work folders there.")
+    ] = False,
+    ssh_config: Annotated[
+        Path | None, typer.Option(help="For ssh, instead of your own configuration.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Export, time, score and gate networks on every engine; write the report. The main job."""
+    """Export, time, score and gate networks on every engine; write the report. The main job.
+
+    With --remote the times are those of other machines, side by side, and nothing is scored.
+    """
     from scunext_edge.benchmarks.verdict import MAX_CV
     from scunext_edge.evaluation.gate import DEFAULT_LIMITS
     from scunext_edge.pipeline import bench as pipeline
@@ -100,9 +117,35 @@ def bench(
         licence=licence,
         command=("scunext-edge", *sys.argv[1:]),
     )
+    if remote:
+        fleet = _fleet(remote, remote_python, remote_jobs, keep_remote, ssh_config)
+        _bench_remote(settings, fleet, as_json)
     with progress_bar() as advance:
         outcome = pipeline.bench(settings, advance=advance)
     print(json.dumps(outcome.content) if as_json else bench_summary(outcome))
+    raise typer.Exit(outcome.exit_code)
+
+
+def _fleet(
+    remote: list[str], python: str | None, jobs: int, keep: bool, config: Path | None
+) -> Any:
+    from scunext_edge.pipeline.remote.hosts import hosts
+    from scunext_edge.pipeline.remote.settings import Fleet
+
+    return Fleet(hosts=hosts(remote), python=python, jobs=jobs, keep=keep, config=config)
+
+
+def _bench_remote(settings: Any, fleet: Any, as_json: bool) -> NoReturn:
+    from scunext_edge.pipeline.remote.bench import bench_remote
+    from scunext_edge.progress import progress_bar
+
+    with progress_bar() as advance:
+        outcome = bench_remote(settings, fleet, advance=advance)
+    if as_json:
+        print(json.dumps(outcome.content))
+    else:
+        print(outcome.markdown.read_text(encoding="utf-8"))
+        print(outcome.markdown)
     raise typer.Exit(outcome.exit_code)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import Any
 
@@ -79,7 +79,7 @@ def bench(settings: Settings, *, advance: Advance = lambda what, done, of: None)
         (settings.out / "records").mkdir(parents=True, exist_ok=True)
     engines = {status.name: status for status in statuses(settings.backends)}
     entries = [entry for subject in subjects for entry in plan(subject, settings, engines)]
-    _export(entries, settings, advance)
+    export_forms(entries, settings, advance)
     counted = complexities(subjects, settings.out / "records", advance)
     _measure(entries, settings, engines, advance)
     _evaluate(entries, settings, engines, source, dataset, advance)
@@ -113,7 +113,8 @@ def _drift(entries: list[Entry]) -> Drift | None:
     return next((it for it in found if it is not None), None)
 
 
-def _export(entries: list[Entry], settings: Settings, advance: Advance) -> None:
+def export_forms(entries: Sequence[Entry], settings: Settings, advance: Advance) -> None:
+    """Give every entry that can run its artifact; one form serves all entries that load it."""
     forms: dict[str, Forms] = {}
     calibration = _calibration(entries, settings)
     for done, entry in enumerate(entries):
@@ -134,7 +135,7 @@ def _export(entries: list[Entry], settings: Settings, advance: Advance) -> None:
     advance("exports", len(entries), len(entries))
 
 
-def _calibration(entries: list[Entry], settings: Settings) -> Source:
+def _calibration(entries: Sequence[Entry], settings: Settings) -> Source:
     """The folder's calibration part where a trained network is to be quantized, else drawn ones."""
     needed = any(entry.subject.trained and entry.row.precision == "int8" for entry in entries)
     return calibration_images(settings.data if needed else None)
@@ -167,15 +168,7 @@ def _measure(
     for case, record in run_cases(
         cases, settings.suite, folder=settings.out / "records", on_progress=on_progress
     ):
-        entry = measured[case.name]
-        entry.record = record
-        if record.failure is not None:
-            failure = record.failure
-            entry.row = replace(
-                entry.row,
-                status=failure.status,
-                reason=failure.message + (f" ({failure.hint})" if failure.hint else ""),
-            )
+        measured[case.name].take(record)
 
 
 def _evaluate(

@@ -35,6 +35,13 @@ class Entry:
         reason = f"{error}" + (f" ({error.hint})" if error.hint else "")
         self.row = replace(self.row, status="skipped" if lacking else "failed", reason=reason)
 
+    def take(self, record: Record) -> None:
+        """Take the measurement in; where it failed, with its reason."""
+        self.record = record
+        if (failure := record.failure) is not None:
+            reason = failure.message + (f" ({failure.hint})" if failure.hint else "")
+            self.row = replace(self.row, status=failure.status, reason=reason)
+
 
 def plan(subject: Subject, settings: Settings, engines: Mapping[str, BackendStatus]) -> list[Entry]:
     """A row for everything that was asked for and exists; those that cannot run say why."""

@@ -1,0 +1,1 @@
+"""The same cases on other machines, over SSH: archive, agent, session, fleet."""
