@@ -48,7 +48,7 @@ def test_the_same_content_is_the_same_bytes(tmp_path, tiny, facts):
 
 def test_every_module_that_goes_over_can_be_imported_there(unpacked, python):
     """By a Python that has numpy and pillow and nothing else: what they import is all there."""
-    engines = {"ort", "ov", "trt", "cuda_memory"}
+    engines = {"ort", "ov", "trt", "cuda_memory", "cuda_torch"}
     names = [
         ".".join(("scunext_edge", *path.with_suffix("").parts)).removesuffix(".__init__")
         for path in modules()
