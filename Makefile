@@ -5,6 +5,8 @@ OUT ?= runs/$(if $(DATA),$(notdir $(patsubst %/,%,$(DATA))),bench)
 KERNELS ?= docs/results/bench-kernels.json
 TRIALS ?= docs/results/trials.json
 ARM64 ?= docs/results/arm64.json
+WEB ?= docs/results/web.json
+ORT_WEB := 1.30.0
 ARGS ?=
 
 COMMA := ,
@@ -13,7 +15,7 @@ READY := .venv/.ready
 PEERS := .venv/.peers
 NATIVE := $(shell find scunext_edge/kernels/csrc -type f)
 
-.PHONY: bench bench-kernels trials test check sanitize ports arm64 faults trt-check wheel clean
+.PHONY: bench bench-kernels bench-web wasm trials test check sanitize ports arm64 faults trt-check wheel clean
 
 bench: $(READY)
 	$(BIN)/scunext-edge bench $(if $(DATA),--data $(DATA)) --out $(OUT) $(ARGS)
@@ -21,6 +23,15 @@ bench: $(READY)
 # Minutes of measuring: run it on a quiet machine. --isa NAME holds native and OpenVINO to one instruction set.
 bench-kernels: $(PEERS)
 	$(BIN)/python -m scunext_edge.pipeline.kernels --out $(KERNELS) $(ARGS)
+
+# The page's engine beside onnxruntime-web, in one page of Chromium. Needs Chromium and npm; 140 MB, into build/.
+bench-web: $(READY)
+	npm install --prefix build/bench-web --ignore-scripts --no-audit --no-fund onnxruntime-web@$(ORT_WEB)
+	$(BIN)/python -m scunext_edge.pipeline.web --ort build/bench-web/node_modules/onnxruntime-web --out $(WEB) $(ARGS)
+
+# The WebAssembly modules that ship, after a change of the native engine. Needs clang 16; says what to install.
+wasm: $(READY)
+	$(BIN)/python -m scunext_edge.web.build
 
 # Does `compare` keep its word here? 100 pairs of equal runs, 100 with a slowdown planted; resumes.
 trials: $(READY)

@@ -19,7 +19,7 @@ LAYERS = [
     {"spec", "storage", "progress", "provenance"},
     {"artifacts", "data", "isolate", "kernels", "metrics", "results"},
     {"models", "runtime", "weights"},
-    {"training", "benchmarks", "evaluation"},
+    {"training", "benchmarks", "evaluation", "web"},
     {"export", "report"},
     {"pipeline"},
     {"doctor"},
@@ -46,7 +46,7 @@ LIGHT = [
     "evaluation.evaluate", "evaluation.examine_worker", "evaluation.worker", "export.export",
     "export.worker", "isolate", "metrics", "models.catalogue", "pipeline.bench",
     "pipeline.quantize.quantize", "pipeline.verify.verify", "progress", "report.write", "results",
-    "runtime.predict_files", "runtime.registry", "tables", "weights.shipped",
+    "runtime.predict_files", "runtime.registry", "tables", "web.pack", "weights.shipped",
 ]  # fmt: skip
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))

@@ -54,7 +54,10 @@ def test_the_top_level_is_the_package_and_its_metadata(wheel):
 
 @pytest.mark.parametrize(
     "kind",
-    ["py", "typed", "toml", "j2", "css", "json", "safetensors", "onnx", "scx", "c", "md"],
+    [
+        *("py", "typed", "toml", "j2", "css", "json", "safetensors", "onnx", "scx", "c", "md"),
+        *("html", "js", "svg", "wasm", "webmanifest"),
+    ],
 )
 def test_every_file_of_the_package_is_inside(wheel, kind):
     files = {

@@ -85,7 +85,7 @@ wasm() {
   lacks "clang-16 lld-16 llvm-16 wasi-libc libclang-rt-16-dev-wasm32 libc++-16-dev-wasm32 nodejs" \
     clang++-16 wasm-ld-16 llvm-ar-16 "$node" && return
   one_module scunext OFF
-  if "$node" --input-type=module --eval "import {relaxedSimd} from './$CSRC/wasm/scunext.mjs';
+  if "$node" --input-type=module --eval "import {relaxedSimd} from './scunext_edge/web/page/scunext.js';
       process.exit(await relaxedSimd() ? 0 : 1);"; then
     one_module scunext-relaxed ON
   else

@@ -1,6 +1,6 @@
 // port_check through the loader: node port_check.mjs MODULE FILE [SEED] prints the CRC-32 of score and of logits.
 import {readFileSync} from 'node:fs';
-import {loadScunext, relaxedSimd} from '../wasm/scunext.mjs';
+import {loadScunext, relaxedSimd} from '../../../web/page/scunext.js';
 
 function crc32(bytes) {
   let crc = ~0;

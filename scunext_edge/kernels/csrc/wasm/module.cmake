@@ -1,4 +1,4 @@
-# The module that scunext.mjs loads: the C interface without files (a browser has none), and the memory for it.
+# The module that web/page/scunext.js loads: the C interface without files (a browser has none), and the memory for it.
 if(SCX_RELAXED)
   set(MODULE scunext-relaxed)
 else()

@@ -1,0 +1,37 @@
+// The files that the page needs, each checked against the digest that the page was made with.
+import {sha256} from './digest.js';
+import {Refusal} from './refusal.js';
+
+/** What write_web put into the page: versions, digests, golden pictures, the model's card. */
+export const readRelease = () => JSON.parse(document.getElementById('release').textContent);
+
+/** The bytes of a file in the folder, or in the page itself where everything is one file. */
+export async function bytesOf(file, digest) {
+  const inside = document.querySelector(`script[data-file="${file}"]`);
+  const bytes = inside ? fromBase64(inside.textContent) : await fetched(file);
+  if (await sha256(bytes) !== digest)
+    throw new Refusal(`${file} is not the file that this page was made with.`,
+      'It was altered or cut off. Nothing is segmented: have the page installed again.');
+  return bytes;
+}
+
+/** Where the worker's code is: beside the page, or inside it. */
+export function startWorker() {
+  const inside = document.querySelector('script[data-file="worker.js"]');
+  if (!inside) return new Worker('worker.js', {type: 'module'});
+  const url = URL.createObjectURL(new Blob([fromBase64(inside.textContent)], {type: 'text/javascript'}));
+  return new Worker(url, {type: 'module'});
+}
+
+async function fetched(file) {
+  let answer;
+  try {
+    answer = await fetch(file);
+  } catch {
+    throw new Refusal(`${file} cannot be loaded.`, 'Check the connection, and load the page again.');
+  }
+  if (!answer.ok) throw new Refusal(`${file} is missing (${answer.status}).`, 'Have the page installed again.');
+  return new Uint8Array(await answer.arrayBuffer());
+}
+
+const fromBase64 = (text) => Uint8Array.from(atob(text.trim()), (letter) => letter.charCodeAt(0));
