@@ -20,7 +20,7 @@ export function startWorker() {
   const inside = document.querySelector('script[data-file="worker.js"]');
   if (!inside) return new Worker('worker.js', {type: 'module'});
   const url = URL.createObjectURL(new Blob([fromBase64(inside.textContent)], {type: 'text/javascript'}));
-  return new Worker(url, {type: 'module'});
+  return new Worker(url); // no module: Chromium opens none of a blob in a page that is a file
 }
 
 async function fetched(file) {

@@ -1,8 +1,7 @@
 // A file to pixels, upright, as they are stored: no colour management, as in data/images.py.
 import {readHeader} from './header.js';
 import {Refusal} from './refusal.js';
-
-const BAND = 64;
+import {BAND} from './resize.js';
 
 /** {width, height, rowsOf(y, count) → RGBA, bitmap, close()} of a picture file's bytes; else a Refusal. */
 export async function decode(bytes) {

@@ -24,19 +24,21 @@ const FRACTION = 2 ** 22, HALF = 2 ** 21;
 const fixed = (values) => Int32Array.from(values, (value) => Math.floor(value * FRACTION + 0.5));
 const byteOf = (total) => Math.min(total >> 22, 255); // no weight is negative
 
+export const BAND = 64; // rows
+
 /**
- * Stretches a picture to RGB bytes [size][size][3]. `rowsOf(y, count)` gives RGBA bytes of these rows: a picture of
- * 50 megapixels is never whole in memory.
+ * Stretches a picture to RGB bytes [toHeight][toWidth][3]. `rowsOf(y, count)` gives RGBA bytes of at most BAND rows: a
+ * picture of 50 megapixels is never whole in memory.
  */
-export function toNetwork({width, height, rowsOf}, size, band = 64) {
-  const weights = weightsOf(width, size), factors = fixed(weights.values);
-  const narrow = new Uint8Array(height * size * 3);
-  for (let y = 0; y < height; y += band) {
-    const count = Math.min(band, height - y), rgba = rowsOf(y, count);
+export function toNetwork({width, height, rowsOf}, toWidth, toHeight) {
+  const weights = weightsOf(width, toWidth), factors = fixed(weights.values);
+  const narrow = new Uint8Array(height * toWidth * 3);
+  for (let y = 0; y < height; y += BAND) {
+    const count = Math.min(BAND, height - y), rgba = rowsOf(y, count);
     for (let row = 0; row < count; row++)
-      narrowRow(rgba, 4 * row * width, narrow, (y + row) * size * 3, weights, factors, width === size);
+      narrowRow(rgba, 4 * row * width, narrow, (y + row) * toWidth * 3, weights, factors, width === toWidth);
   }
-  return height === size ? narrow : shorten(narrow, height, size);
+  return height === toHeight ? narrow : shorten(narrow, height, toWidth, toHeight);
 }
 
 function narrowRow(rgba, from, out, to, {first, start}, factors, same) {
@@ -58,10 +60,10 @@ function narrowRow(rgba, from, out, to, {first, start}, factors, same) {
   }
 }
 
-function shorten(narrow, height, size) {
-  const {first, start, values} = weightsOf(height, size), factors = fixed(values), stride = 3 * size;
-  const out = new Uint8Array(size * stride), totals = new Int32Array(stride);
-  for (let i = 0; i < size; i++) {
+function shorten(narrow, height, toWidth, toHeight) {
+  const {first, start, values} = weightsOf(height, toHeight), factors = fixed(values), stride = 3 * toWidth;
+  const out = new Uint8Array(toHeight * stride), totals = new Int32Array(stride);
+  for (let i = 0; i < toHeight; i++) {
     totals.fill(HALF);
     for (let k = start[i], at = first[i] * stride; k < start[i + 1]; k++, at += stride)
       for (let x = 0; x < stride; x++) totals[x] += narrow[at + x] * factors[k];
@@ -70,27 +72,27 @@ function shorten(narrow, height, size) {
   return out;
 }
 
-/** The first pass back: float32 [size][size] to [size][width]. The second is done anew, row by row, for every cut. */
-export function widen(values, size, width) {
-  if (width === size) return values;
-  const {first, start, values: weights} = weightsOf(size, width), out = new Float32Array(size * width);
-  for (let y = 0; y < size; y++)
-    for (let i = 0; i < width; i++) {
+/** The first pass back: float32 [height][width] to [height][toWidth]. The second is done anew for every cut. */
+export function widen(values, width, height, toWidth) {
+  if (width === toWidth) return values;
+  const {first, start, values: weights} = weightsOf(width, toWidth), out = new Float32Array(height * toWidth);
+  for (let y = 0; y < height; y++)
+    for (let i = 0; i < toWidth; i++) {
       let total = 0;
-      for (let k = start[i], at = y * size + first[i]; k < start[i + 1]; k++, at++) total += values[at] * weights[k];
-      out[y * width + i] = total;
+      for (let k = start[i], at = y * width + first[i]; k < start[i + 1]; k++, at++) total += values[at] * weights[k];
+      out[y * toWidth + i] = total;
     }
   return out;
 }
 
-/** The second pass: calls use(y, row) for every row, a float32 [width] that the next one overwrites. */
-export function eachRow(wide, size, width, height, use) {
-  if (height === size) {
+/** The second pass, float32 [height][width] to [toHeight][width]: use(y, row) for each row, which the next overwrites. */
+export function eachRow(wide, width, height, toHeight, use) {
+  if (height === toHeight) {
     for (let y = 0; y < height; y++) use(y, wide.subarray(y * width, (y + 1) * width));
     return;
   }
-  const {first, start, values} = weightsOf(size, height), totals = new Float64Array(width), row = new Float32Array(width);
-  for (let y = 0; y < height; y++) {
+  const {first, start, values} = weightsOf(height, toHeight), totals = new Float64Array(width), row = new Float32Array(width);
+  for (let y = 0; y < toHeight; y++) {
     totals.fill(0);
     for (let k = start[y], at = first[y] * width; k < start[y + 1]; k++, at += width) {
       const weight = values[k];

@@ -6,24 +6,24 @@ import {eachRow, toNetwork, widen} from './resize.js';
 /** Runs the network on {width, height, rowsOf}, once; cut() needs no further run. */
 export function segment(model, picture) {
   const start = performance.now();
-  const rgb = toNetwork(picture, model.width);
+  const rgb = toNetwork(picture, model.width, model.height);
   const ready = performance.now();
   const score = model.run(rgb);
   const done = performance.now();
   return {
     width: picture.width,
     height: picture.height,
-    size: model.width,
-    wide: widen(logitsOf(score), model.width, picture.width),
+    networkHeight: model.height,
+    wide: widen(logitsOf(score), model.width, model.height, picture.width),
     times: {resize: ready - start, network: done - ready},
   };
 }
 
 /** The mask at a threshold: {threshold, mask: Uint8Array [height][width] of 0 and 1, area in pixels}. */
-export function cut({width, height, size, wide}, threshold) {
+export function cut({width, height, networkHeight, wide}, threshold) {
   const mask = new Uint8Array(width * height), logit = logitAt(threshold);
   let area = 0;
-  eachRow(wide, size, width, height, (y, row) => {
+  eachRow(wide, width, networkHeight, height, (y, row) => {
     for (let x = 0, at = y * width; x < width; x++, at++)
       if (row[x] > logit) {
         mask[at] = 1;
