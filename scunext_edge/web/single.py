@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import re
 from pathlib import Path
@@ -35,7 +36,7 @@ def write_single_file(folder: Path, out: Path) -> Path:
     data["worker.js"] = joined(folder, "worker.js").encode()
     blocks = "".join(
         f'<script type="text/plain" data-file="{name}">'
-        f"{base64.b64encode(content).decode()}</script>\n"
+        f"{base64.b64encode(gzip.compress(content, 9, mtime=0)).decode()}</script>\n"
         for name, content in data.items()
     )
     policy = (

@@ -98,6 +98,7 @@ def test_the_engine_that_ships_was_compiled_from_these_sources():
 
 def test_the_single_file_needs_no_other(web, tmp_path):
     text = write_single_file(web, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert len(text.encode()) < 1_000_000
     assert not re.search(r'<(?:script|img|link)[^>]* (?:src|href)="', text)
     assert not re.search(r"^(?:import|export) ", text, re.MULTILINE)
     assert len(re.findall('<script type="text/plain" data-file="', text)) == 7

@@ -8,7 +8,7 @@ export const readRelease = () => JSON.parse(document.getElementById('release').t
 /** The bytes of a file in the folder, or in the page itself where everything is one file. */
 export async function bytesOf(file, digest) {
   const inside = document.querySelector(`script[data-file="${file}"]`);
-  const bytes = inside ? fromBase64(inside.textContent) : await fetched(file);
+  const bytes = inside ? await unpacked(inside) : await fetched(file);
   if (await sha256(bytes) !== digest)
     throw new Refusal(`${file} is not the file that this page was made with.`,
       'It was altered or cut off. Nothing is segmented: have the page installed again.');
@@ -16,10 +16,10 @@ export async function bytesOf(file, digest) {
 }
 
 /** Where the worker's code is: beside the page, or inside it. */
-export function startWorker() {
+export async function startWorker() {
   const inside = document.querySelector('script[data-file="worker.js"]');
   if (!inside) return new Worker('worker.js', {type: 'module'});
-  const url = URL.createObjectURL(new Blob([fromBase64(inside.textContent)], {type: 'text/javascript'}));
+  const url = URL.createObjectURL(new Blob([await unpacked(inside)], {type: 'text/javascript'}));
   return new Worker(url); // no module: Chromium opens none of a blob in a page that is a file
 }
 
@@ -34,4 +34,8 @@ async function fetched(file) {
   return new Uint8Array(await answer.arrayBuffer());
 }
 
-const fromBase64 = (text) => Uint8Array.from(atob(text.trim()), (letter) => letter.charCodeAt(0));
+/** What stands in the page itself: gzip in base64. */
+async function unpacked({textContent}) {
+  const packed = new Blob([Uint8Array.from(atob(textContent), (letter) => letter.charCodeAt(0))]);
+  return new Uint8Array(await new Response(packed.stream().pipeThrough(new DecompressionStream('gzip'))).arrayBuffer());
+}

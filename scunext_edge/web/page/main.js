@@ -31,7 +31,7 @@ async function start() {
   if (!WebAssembly.validate(engineBytes))
     throw new Refusal('This browser cannot run the engine: it has no WebAssembly SIMD.', 'Use a browser of 2023 or later.');
   const golden = release.golden.map((it, i) => ({...it, bytes: pictures[i]}));
-  ask = clientOf(startWorker());
+  ask = clientOf(await startWorker());
   ({isa} = await ask('start', {engine: engineBytes, network, golden}));
   at('loading').hidden = true;
   at('tool').hidden = false;
