@@ -21,10 +21,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from types import SimpleNamespace
 from typing import Any
 
 from scunext_edge import cli_measure
+from scunext_edge.pipeline.web.table import engine_table
 from scunext_edge.report import numbers, verdict
 from scunext_edge.report.naming import precision_name
 from scunext_edge.report.records import read_run
@@ -270,6 +272,20 @@ def _needs(paths: Sequence[Path], _: int | None) -> str:
     )
 
 
+def _web(paths: Sequence[Path], _: int | None) -> str:
+    """The page's engine beside onnxruntime-web, under what a user of the page meets."""
+    content = _json(paths)
+    machine, sizes, photo = content["environment"], content["sizes"], content["photo"]
+    outline = median(it["total"] for raw in photo["raw_ms"] for it in raw)
+    head = (
+        f"{machine['chromium']} on {machine['cpu_model']}, one thread, 256 x 256, from RGB bytes "
+        f"to a mask. The page has {numbers.size(sizes['folder_bytes'])} in all "
+        f"({numbers.size(sizes['folder_gzip_bytes'])} packed), and outlines a photo of that size "
+        f"within {numbers.milliseconds(outline)} ms of getting its bytes (median)."
+    )
+    return textwrap.fill(head, WIDTH) + "\n\n" + engine_table(content["rows"])
+
+
 def _transcript(paths: Sequence[Path], lines: int | None) -> str:
     """What a command printed, as ``docs/record.py`` stored it."""
     text = paths[0].read_text(encoding="utf-8").rstrip("\n").split("\n")
@@ -345,6 +361,7 @@ VIEWS: dict[str, Callable[[Sequence[Path], int | None], str]] = {
     "searched": _searched,
     "verified": _verified,
     "transcript": _transcript,
+    "web": _web,
 }
 
 

@@ -89,8 +89,8 @@ def facts(artifact: Artifact) -> dict[str, str]:
     found = {
         "Network": f"{card.model}, {card.precision.upper()}, {card.spec.size} x {card.spec.size}",
         "Made by": f"scunext-edge {__version__}, artifact {artifact.id}",
-        "Limits": "Trained on dermoscopic photos of single lesions. Photos of another kind give an "
-        "outline, too, and it may mean nothing.",
+        "Limits": "It knows pictures like those that it was trained and scored on. On others it "
+        "draws an outline, too, which may mean nothing.",
     }
     if training := known.get("training", {}).get("data"):
         licence = known.get("licence_of_data")

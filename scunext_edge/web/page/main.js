@@ -95,7 +95,7 @@ async function open(file) {
     at('threshold').value = MIDDLE;
     at('empty').hidden = true;
     at('result').hidden = false;
-    at('frame').classList.add('full');
+    at('tool').classList.add('full');
     at('marking').checked = false;
     at('measuring').hidden = true;
     ruler.reset(photo);
