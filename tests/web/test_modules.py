@@ -122,11 +122,17 @@ def saved(kind, mode="RGB", size=(37, 21), **options):
     return stream.getvalue()
 
 
+def turned(orientation):
+    exif = Image.Exif()
+    exif[0x0110], exif[0x0112] = "a camera", orientation
+    return exif
+
+
 def test_a_pictures_size_is_known_before_it_is_decoded(node):
     files = {
         "png": [saved("PNG"), saved("PNG", "L")],
         "jpeg": [saved("JPEG"), saved("JPEG", progressive=True), saved("JPEG", exif=b"x" * 60000)],
-        "webp": [saved("WEBP"), saved("WEBP", lossless=True), saved("WEBP", exif=b"Exif\0\0MM\0*")],
+        "webp": [saved("WEBP"), saved("WEBP", lossless=True), saved("WEBP", exif=turned(1))],
         "bmp": [saved("BMP")],
     }
     jobs = [{"call": "header", "file": encoded(it)} for every in files.values() for it in every]
@@ -144,6 +150,7 @@ def test_what_cannot_be_segmented_is_refused_in_words(node):
         "cut off": saved("JPEG")[:60],
         "no picture": b"GIF89a, or something else that is long enough",
         "damaged": b"BM" + bytes(10),
+        "stored turned": saved("WEBP", exif=turned(6)),
         "no pixels": saved("PNG")[:16] + bytes(8) + saved("PNG")[24:],
     }
     answers = node([{"call": "header", "file": encoded(it)} for it in files.values()])

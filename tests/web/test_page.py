@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import time
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from scunext_edge.data.images import read_image, read_mask
 from scunext_edge.data.synthetic import draw
@@ -144,6 +145,44 @@ def test_a_jpeg_is_turned_upright(page, predictor, tmp_path):
     segment(page, path)
     assert text(page, "name") == "turned.jpg, 240 × 320"  # noqa: RUF001
     wait_for_area(page, predictor.predict(read_image(path)).mask)
+
+
+def pictures():
+    """Ways to store one picture, by file name."""
+    image = Image.fromarray(draw(3, 7, (121, 163))[0])
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()
+    return {
+        "halved.jpg": (image, {"quality": 80}),
+        "full.jpg": (image, {"quality": 90, "subsampling": 0}),
+        "progressive.jpg": (image, {"progressive": True}),
+        "gray.jpg": (image.convert("L"), {}),
+        "turned.jpg": (image, {"exif": exif}),
+        "turned.png": (image, {"exif": exif}),
+        "profile.png": (image, {"icc_profile": profile}),
+        "palette.png": (image.convert("P"), {}),
+        "opaque.png": (image.convert("RGBA"), {}),
+        "lossy.webp": (image, {"quality": 80}),
+        "lossless.webp": (image, {"lossless": True}),
+        "plain.bmp": (image, {}),
+    }
+
+
+def test_a_picture_has_the_pixels_that_python_reads(page, tmp_path):
+    for name, (image, options) in pictures().items():
+        image.save(tmp_path / name, **options)
+        content = base64.b64encode((tmp_path / name).read_bytes()).decode()
+        height, found = page.evaluate(
+            f"""import('./decode.js').then(async ({{decode}}) => {{
+                const bytes = Uint8Array.from(atob('{content}'), (it) => it.charCodeAt(0));
+                const {{height, rowsOf}} = await decode(bytes);
+                const rows = Array.from({{length: height}}, (_, y) => [...rowsOf(y, 1)]);
+                return [height, btoa(rows.map((it) => String.fromCharCode(...it)).join(''))];
+            }})"""
+        )
+        rgba = np.frombuffer(base64.b64decode(found), np.uint8).reshape(height, -1, 4)
+        np.testing.assert_array_equal(rgba[:, :, :3], read_image(tmp_path / name), name)
 
 
 def test_what_cannot_be_segmented_is_refused_and_the_photo_before_stays(page, photo, tmp_path):

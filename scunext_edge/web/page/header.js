@@ -51,12 +51,29 @@ function jpeg(view) {
 
 function webp(view) {
   if (view.byteLength < 16 || !matches(view, 0, 'RIFF') || !matches(view, 8, 'WEBP')) return null;
-  if (matches(view, 12, 'VP8X')) return {format: 'webp', width: 1 + u24(view, 24), height: 1 + u24(view, 27)};
+  if (matches(view, 12, 'VP8X')) {
+    if (view.getUint8(20) & 8 && turnedWebp(view))
+      throw new Refusal('The picture is stored turned, and browsers do not agree on turning WebP.', 'Save it upright, or as JPEG.');
+    return {format: 'webp', width: 1 + u24(view, 24), height: 1 + u24(view, 27)};
+  }
   if (matches(view, 12, 'VP8L')) {
     const bits = view.getUint32(21, true);
     return {format: 'webp', width: 1 + (bits & 0x3fff), height: 1 + (bits >> 14 & 0x3fff)};
   }
   return {format: 'webp', width: view.getUint16(26, true) & 0x3fff, height: view.getUint16(28, true) & 0x3fff};
+}
+
+/** Whether the EXIF of a WebP names another orientation than upright. */
+function turnedWebp(view) {
+  let at = 12;
+  while (!matches(view, at, 'EXIF')) at += 8 + view.getUint32(at + 4, true) + view.getUint32(at + 4, true) % 2;
+  at += matches(view, at + 8, 'Exif') ? 14 : 8;
+  const little = matches(view, at, 'II'), first = at + view.getUint32(at + 4, little);
+  for (let i = 0; i < view.getUint16(first, little); i++) {
+    const entry = first + 2 + 12 * i;
+    if (view.getUint16(entry, little) === 0x0112) return view.getUint16(entry + 8, little) !== 1;
+  }
+  return false;
 }
 
 const u24 = (view, at) => view.getUint16(at, true) + 65536 * view.getUint8(at + 2);
