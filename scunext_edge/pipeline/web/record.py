@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scunext_edge.benchmarks.environment import conditions, machine
+from scunext_edge.benchmarks.passport import conditions, machine
 from scunext_edge.pipeline.web.browser import Browser, Page, open_browser
 from scunext_edge.pipeline.web.files import (
     PAGE_MODEL,
