@@ -81,7 +81,7 @@ def sums_saturate(backend: str, precision: str | None, isa: Iterable[str]) -> bo
 
     OpenVINO's oneDNN does on x86 without VNNI, where such a sum ends at 32767: logits are then
     wrong by as much as the activations are large. No setting of the engine turns it off. ``isa``
-    are a machine's instruction sets as :mod:`scunext_edge.benchmarks.environment` names them.
+    are a machine's instruction sets as :mod:`scunext_edge.benchmarks.passport` names them.
     """
     has = set(isa)
     return (backend, precision) == ("openvino", "int8") and "avx2" in has and not _WIDE_SUMS & has
