@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scunext_edge.report import comparable, devices, facts
+from scunext_edge.report import comparable, facts
 from scunext_edge.report import table as cells
 from scunext_edge.report.markdown import plain, table
+from scunext_edge.report.matrix import device_names, machine_of
 from scunext_edge.report.naming import full_name
 from scunext_edge.report.pages import render
 from scunext_edge.report.recommendation import Recommendation, recommend
@@ -53,8 +54,8 @@ def histories(runs: Sequence[Run]) -> list[Past]:
     """A history per machine, its runs in the order of time."""
     machines: dict[tuple[str, ...], list[Run]] = {}
     for run in sorted(runs, key=lambda run: run.created):
-        machines.setdefault(devices.machine_of(run), []).append(run)
-    names = devices.device_names([found[0] for found in machines.values()])
+        machines.setdefault(machine_of(run), []).append(run)
+    names = device_names([found[0] for found in machines.values()])
     return [
         Past(
             machine=name,

@@ -12,8 +12,8 @@ from scunext_edge.report import facts
 from scunext_edge.report.records import Run
 from scunext_edge.results import Row
 
-# Sums since the machine started: the doubts of a row are made from their differences.
-_COUNTERS = {"monotonic_s", "cpu_busy_s", "own_cpu_s"}
+# Times that were summed up since the start: only their differences say anything, in the doubts.
+_SUMS = ("_s", "_us")
 _ARROW = " \N{RIGHTWARDS ARROW} "
 
 
@@ -62,10 +62,14 @@ def passport(run: Run) -> Passport | None:
 
 
 def flat(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested mappings as one level: ``gpu`` with ``driver`` becomes ``gpu_driver``."""
+    """As one level: ``gpu`` with ``driver`` as ``gpu_driver``; of several, ``gpus_1_driver``."""
     for name, value in mapping.items():
-        if isinstance(value, Mapping) and value:
-            yield from flat(value, f"{prefix}{name}_")
+        inner = value if isinstance(value, list) else [value]
+        if inner and all(isinstance(each, Mapping) and each for each in inner):
+            for number, each in enumerate(inner, start=1):
+                yield from flat(
+                    each, f"{prefix}{name}_{number}_" if inner[1:] else f"{prefix}{name}_"
+                )
         else:
             yield f"{prefix}{name}", value
 
@@ -74,7 +78,9 @@ def _machine(record: Record) -> dict[str, str | None]:
     """What does not change while a machine runs; several answers where it did."""
     told: dict[str, dict[str | None, None]] = {}
     for run in record.runs:
-        for name, value in flat(run.environment.get("machine") or {}):
+        versions = run.environment.get("versions") or {}
+        installed = {f"version of {name}": it for name, it in versions.items() if it is not None}
+        for name, value in flat({**(run.environment.get("machine") or {}), **installed}):
             told.setdefault(name, {})[facts.text(name, value)] = None
     return {name: _joined(list(values)) for name, values in told.items()}
 
@@ -91,7 +97,7 @@ def _conditions(record: Record) -> dict[str, str | None]:
     for side in ("before", "after"):
         for run in record.runs:
             for name, value in flat(run.environment.get(side) or {}):
-                if name not in _COUNTERS:
+                if not name.endswith(_SUMS):
                     sides.setdefault(name, {}).setdefault(side, []).append(value)
     found = {}
     for name, told in sides.items():

@@ -111,6 +111,8 @@ def _sentence(state: State, run: Run, choice: Choice) -> str:
         many = len(choice.candidates)
         count = f"all {many} rows that may be shipped are" if many > 1 else "the one row left is"
         why = f", since {count} inconclusive"
+    elif row.stability == "stable":
+        why = ", since no image of a patient was scored"
     return f"Nothing can be recommended for {device} yet{why}. In the lead is {about}."
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scunext_edge.errors import ConfigError
-from scunext_edge.report import devices, history
+from scunext_edge.report import history, matrix
 from scunext_edge.report.flat import to_csv, write_rows, write_values
 from scunext_edge.report.markdown import to_markdown
 from scunext_edge.report.records import Run, read_run
@@ -82,16 +82,16 @@ def write_report(run_dir: Path, out: Path | None = None) -> ReportFiles:
 
 
 def write_joint(run_dirs: Sequence[Path], out: Path, *, over_time: bool = False) -> JointFiles:
-    """Several runs as one page: ``history`` of one machine, else ``devices`` side by side.
+    """Several runs as one page: ``history`` of one machine, else devices side by side.
 
     ``over_time`` asks for the history of every machine. Errors as in :func:`write_report`.
     """
     if len(run_dirs) < 2:
         raise ConfigError("a history needs several runs", hint="name more than one folder")
     runs = [read_run(directory) for directory in run_dirs]
-    if over_time or len({devices.machine_of(run) for run in runs}) == 1:
+    if over_time or len({matrix.machine_of(run) for run in runs}) == 1:
         return _joint(runs, out / "history", history.to_markdown, history.to_html)
-    return _joint(runs, out / "devices", devices.to_markdown, devices.to_html)
+    return _joint(runs, out / "devices", matrix.to_markdown, matrix.to_html)
 
 
 def _joint(

@@ -17,7 +17,7 @@ def told(make_run: Callable[..., Path], all_rows: list[Row], tmp_path: Path) -> 
     """Three rows of three processes each; the environments are given by row."""
 
     def read(*environments: dict[str, Any]) -> Run:
-        run = read_run(make_run(tmp_path, all_rows[:3]))
+        run = read_run(make_run(tmp_path, all_rows[:3], whole=not list(tmp_path.iterdir())))
         records = {
             row.key: replace(
                 run.measurements[row.key],
@@ -83,6 +83,23 @@ def test_before_and_after_are_ranges_and_counters_are_left_out(told: Callable[..
         "41 °C \N{RIGHTWARDS ARROW} 55 °C",
         "2.40 GHz to 3.10 GHz",
     ]
+
+
+def test_versions_are_told_of_what_is_installed(told: Callable[..., Run]) -> None:
+    found = passport(told(*[{"versions": {"onnxruntime": "1.32.0", "openvino": None}}] * 3))
+    assert found is not None
+    assert found.shared == [("version of onnxruntime", "1.32.0")]
+    assert found.silent == []
+
+
+def test_each_of_several_gpus_has_columns_of_its_own(told: Callable[..., Run]) -> None:
+    before = {"gpus": [{"power_w": 40.0}, {"power_w": 60.0}]}
+    found = passport(told(*[{"before": before}] * 3))
+    assert found is not None
+    assert found.heads == ["gpus 1 power", "gpus 2 power"]
+    alone = passport(told(*[{"before": {"gpus": before["gpus"][:1]}}] * 3))
+    assert alone is not None
+    assert (alone.heads, alone.rows[0][1][0].text) == (["gpus power"], "40 W")
 
 
 def test_nested_conditions_and_words_are_shown(told: Callable[..., Run]) -> None:

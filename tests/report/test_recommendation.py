@@ -235,6 +235,9 @@ def test_too_few_processes_are_answered_with_the_full_suite(
 def test_drawn_lesions_are_no_patients(bare_run: BareRun, rows: list[Row]) -> None:
     found = recommend(bare_run(rows, data={"images": 3, "note": "lesions drawn by this package"}))
     assert found.state == "provisional"
+    assert found.sentence.startswith(
+        "Nothing can be recommended for Example CPU yet, since no image of a patient was scored. "
+    )
     assert found.missing == [
         "Scored on lesions drawn by this package; give images of yours with --data."
     ]

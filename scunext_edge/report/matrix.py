@@ -165,7 +165,8 @@ def _column(run: Run, device: Device) -> dict[str, Cell]:
     found = {}
     for row in run.rows:
         if row.status != "ok" or row.latency_ms is None:
-            found[row.key] = Cell(why=row.reason or "no reason was recorded")
+            unkept = f"{device.emulated}: no latency was kept" if device.emulated else None
+            found[row.key] = Cell(why=row.reason or unkept or "no reason was recorded")
             continue
         found[row.key] = Cell(
             p50=cells.p50(row),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scunext_edge.errors import ArtifactError, ConfigError
-from scunext_edge.report.devices import device_names, machine_of, matrix, to_markdown
+from scunext_edge.report.matrix import device_names, machine_of, matrix, to_markdown
 from scunext_edge.report.records import Run
 from scunext_edge.report.write import write_joint
 from scunext_edge.results import Latency, Row
@@ -89,6 +89,15 @@ def test_an_emulated_device_is_marked_and_ranks_nothing(runs: Sequence[Run]) -> 
     assert (cell.p50, cell.ratio, cell.best) == ("50.0 (49.0 to 51.0)", None, False)
     assert "emulated" in str(cell.why)
     assert any("virt is emulated by qemu-aarch64" in it for it in found.cautions)
+
+
+def test_an_emulated_row_whose_latency_was_not_kept_says_so(
+    bare_run: BareRun, rows: list[Row]
+) -> None:
+    silent = [replace(row, latency_ms=None) for row in rows]
+    found = matrix([bare_run(rows), bare_run(silent, environment={"emulated": True})])
+    assert found.lines[0][1][1].why == "emulated: no latency was kept"
+    assert found.devices[1].recommendation.state == "none"
 
 
 def test_columns_that_were_measured_differently_carry_a_caution(
