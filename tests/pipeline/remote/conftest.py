@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import shutil
@@ -10,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import sysconfig
 import threading
 import time
 from pathlib import Path
@@ -25,7 +25,6 @@ from scunext_edge.pipeline.remote.session import Session, Work
 from scunext_edge.pipeline.remote.ssh import Link
 from scunext_edge.spec import ModelSpec
 
-SITE = Path(sysconfig.get_paths()["purelib"])
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 CASE = "tiny--fake--fp32--cpu--32"
 RECORD = f"{CASE}--compute.measurement.json"
@@ -202,8 +201,9 @@ def make_python(tmp_path_factory):
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
         (site,) = folder.glob("lib/python*/site-packages")
         for package in packages:
+            (there,) = importlib.util.find_spec(package).submodule_search_locations
             owner = {"PIL": "pillow"}.get(package, package)
-            for path in (*SITE.glob(package), *SITE.glob(f"{owner}.libs")):
+            for path in (Path(there), *Path(there).parent.glob(f"{owner}.libs")):
                 (site / path.name).symlink_to(path)
         return folder / "bin"
 

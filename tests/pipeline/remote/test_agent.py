@@ -8,6 +8,7 @@ import io
 import json
 import os
 import subprocess
+import sys
 import tarfile
 import threading
 
@@ -136,6 +137,23 @@ def test_what_still_works_in_a_folder_ends_with_it(tmp_path):
     other.kill()
     other.wait()
     assert not folder.exists()
+
+
+def test_a_start_ends_what_a_killed_process_left_at_work(tmp_path, monkeypatch, capsys):
+    """Two that measure would disturb each other."""
+    orphan = subprocess.Popen(["sleep", "60"], cwd=tmp_path)
+    threading.Thread(target=orphan.wait).start()
+
+    class Stdin:
+        buffer = io.BytesIO(b'{"a.measurement.json": "kept"}')
+
+    monkeypatch.setattr(agent.sys, "stdin", Stdin)
+    monkeypatch.setattr(agent, "RUNNER", "this")  # says something and ends
+    agent.start(str(tmp_path), sys.executable, sys.executable)
+    assert orphan.wait(10) == -9
+    assert (tmp_path / agent.RECORDS / "a.measurement.json").read_text() == "kept"
+    assert "Zen" in (tmp_path / agent.LOG).read_text()
+    assert answers(capsys) == [{"started": True}]
 
 
 def test_a_process_that_ended_without_a_word_is_told_with_its_last_words(

@@ -10,6 +10,7 @@ import pytest
 
 from scunext_edge.benchmarks import records
 from scunext_edge.benchmarks.suite import Suite
+from scunext_edge.errors import MeasurementError
 from scunext_edge.pipeline.complexity import Complexity
 from scunext_edge.pipeline.remote import bench as module
 from scunext_edge.pipeline.remote.bench import FleetOutcome, bench_remote
@@ -82,7 +83,7 @@ def test_each_device_has_its_column_and_what_one_lacks_costs_the_others_nothing(
 
 
 def test_a_second_run_measures_nothing_again_and_another_suite_takes_no_old_record(
-    network, python, settings, counted, native_library
+    network, python, settings, counted, native_library, monkeypatch
 ):
     network.device(python=python)
     fleet = Fleet(hosts=hosts(["pi"]), config=network.config)
@@ -92,10 +93,16 @@ def test_a_second_run_measures_nothing_again_and_another_suite_takes_no_old_reco
     first = records.load(path).runs
     bench_remote(settings, fleet)
     assert records.load(path).runs == first
-    network.machines[0].stop()
+
+    def lost(self, *, keep):
+        raise MeasurementError("lost")
+
+    monkeypatch.setattr(module.Session, "run", lost)
+    (row,) = bench_remote(settings, fleet).rows["pi"]
+    assert (row.status, row.latency_ms.n) == ("ok", 5)
     other = dataclasses.replace(settings, suite=dataclasses.replace(QUICK, values=6))
     (row,) = bench_remote(other, fleet).rows["pi"]
-    assert (row.status, row.latency_ms) == ("failed", None)
+    assert (row.status, row.reason, row.latency_ms) == ("failed", "lost", None)
 
 
 def test_an_engine_that_does_not_work_there_says_why(
