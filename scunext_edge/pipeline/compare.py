@@ -20,6 +20,7 @@ from scunext_edge.benchmarks.intervals import CONFIDENCE
 from scunext_edge.benchmarks.passport import differences
 from scunext_edge.benchmarks.records import Record
 from scunext_edge.errors import ArtifactError, MeasurementError
+from scunext_edge.storage import read_json
 
 _SUFFIX = ".measurement.json"
 
@@ -80,7 +81,10 @@ def compare_runs(
     """Compare the measurements of two folders that ``bench`` wrote, or of two files of them.
 
     Rows whose conditions differ in a way that changes a latency are refused, unless ``force``.
+    A run on an emulated processor is a ``MeasurementError`` in any case: it timed the emulator.
     """
+    for path in (a, b):
+        _refuse_emulated(path)
     before, after = _measurements(a), _measurements(b)
     common = [name for name in before if name in after]
     if not common:
@@ -118,6 +122,16 @@ def _compared(
     comparison = compare(a, b, min_effect=min_effect, confidence=confidence)
     forced = [f"compared by force: {it}" for it in refused]
     return replace(row, comparison=comparison, notes=(*forced, *notes))
+
+
+def _refuse_emulated(path: Path) -> None:
+    for folder in (path, path.parent, path.parent.parent):
+        results = folder / "results.json"
+        if results.is_file() and read_json(results).get("environment", {}).get("emulated"):
+            raise MeasurementError(
+                f"{path} was measured on an emulated processor",
+                hint="its times are those of the emulator: compare runs of real devices",
+            )
 
 
 def _measurements(path: Path) -> dict[str, Record]:

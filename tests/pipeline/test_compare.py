@@ -6,7 +6,7 @@ import pytest
 
 from scunext_edge.benchmarks import records
 from scunext_edge.benchmarks.compare import threshold
-from scunext_edge.errors import ArtifactError
+from scunext_edge.errors import ArtifactError, MeasurementError
 from scunext_edge.pipeline.compare import compare_runs
 
 
@@ -84,6 +84,14 @@ def test_another_artifact_is_compared_and_named(record, write):
     (row,) = compare_runs(write("a", one=a), write("b", one=b)).rows
     assert row.comparison.answer == "no difference"
     assert row.notes == ("another artifact: 0123456789abcdef and ffffffffffffffff",)
+
+
+def test_a_run_on_an_emulated_processor_is_compared_with_nothing(record, write):
+    a, b = write("a", one=record(1e6)), write("b", one=record(1e6, seed=1))
+    (b / "results.json").write_text('{"environment": {"emulated": true}}')
+    for path in (b, b / "records" / "one--compute.measurement.json"):
+        with pytest.raises(MeasurementError, match="emulated processor"):
+            compare_runs(a, path, force=True)
 
 
 def test_two_files_can_be_compared(record, write):

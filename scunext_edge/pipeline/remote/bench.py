@@ -157,7 +157,8 @@ def _measure(
 
 
 def _record(device: Device, entry: Entry, settings: Settings) -> Path:
-    name = f"{entry.row.key}--{settings.suite.region}.measurement.json"
+    suite = settings.suite
+    name = records.file_name(entry.row.key, suite.region, suite.scenario)
     return device.folder / "records" / name
 
 
