@@ -190,7 +190,8 @@ def test_a_second_run_does_nothing_again(copied):
     outcome = bench(copied)
     after = files_of(copied.out)
     written = {name for name in after if after[name] != before.get(name)}
-    assert written <= {"results.json", "results.csv", "report.md", "report.html"}
+    tables = {"results.csv", "results.parquet", "values.parquet"}
+    assert written <= {"results.json", "report.md", "report.html", *tables}
     assert set(after) == set(before)
     assert outcome.passed
 
