@@ -65,6 +65,10 @@ _TERMS = (
 
 
 _OPTIONAL = {
+    "images_per_s": (
+        "images/s",
+        "All images of all processes by all the time they took, call after call.",
+    ),
     "cold_start_ms": (
         "cold start",
         "From the start of a process to its first mask, in ms.",

@@ -9,7 +9,7 @@ from itertools import groupby
 from scunext_edge.report import accuracy, facts, numbers
 from scunext_edge.report.comparable import compare_conditions
 from scunext_edge.report.complexity import HEADS, complexity_lines
-from scunext_edge.report.doubts import Doubt, doubts_of, number_doubts
+from scunext_edge.report.doubts import Doubt, doubts_of, number_doubts, number_findings
 from scunext_edge.report.figures import more_figures
 from scunext_edge.report.glossary import glossary
 from scunext_edge.report.naming import full_name, models_of, regions, short_name
@@ -69,6 +69,7 @@ def to_html(run: Run) -> str:
         regions=_regions(shown),
         doubts=doubts,
         doubted={doubt.number: _doubted(run, doubt) for doubt in doubts},
+        findings=[(it.text, _doubted(run, it)) for it in number_findings(run.rows)],
         figures=more_figures(run),
         complexity_heads=HEADS,
         complexity=complexity_lines(run),

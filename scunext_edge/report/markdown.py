@@ -9,7 +9,7 @@ from scunext_edge.report import facts, naming
 from scunext_edge.report import table as cells
 from scunext_edge.report.comparable import compare_conditions
 from scunext_edge.report.complexity import HEADS, complexity_lines
-from scunext_edge.report.doubts import Doubt, doubts_of, number_doubts
+from scunext_edge.report.doubts import Doubt, doubts_of, number_doubts, number_findings
 from scunext_edge.report.naming import by_model, full_name
 from scunext_edge.report.records import Run
 from scunext_edge.report.table import Text
@@ -53,6 +53,7 @@ def to_markdown(run: Run) -> str:
         *_results(run, doubts),
         *_apart(run),
         *_complexity(run),
+        *_findings(run),
         *_doubts(run, doubts),
         *_not_run(run),
         *_pairs("The machine", facts.machine(run)),
@@ -141,6 +142,14 @@ def _complexity(run: Run) -> Iterator[str]:
     yield from table(HEADS, [line[:-1] for line in lines])
     notes = [f"- {plain(str(line[0]))}: {plain(line[-1])}" for line in lines if line[-1]]
     yield from (["", *notes] if notes else [])
+
+
+def _findings(run: Run) -> Iterator[str]:
+    found = number_findings(run.rows)
+    yield from (["", "## Found besides", ""] if found else [])
+    for finding in found:
+        names = by_model([run.rows[index] for index in finding.rows])
+        yield f"- {plain(finding.text)} ({plain(names)})"
 
 
 def _doubts(run: Run, doubts: Sequence[Doubt]) -> Iterator[str]:

@@ -127,6 +127,7 @@ _COLUMNS = (
     Column(head="p99", text=p99, group="latency, ms"),
     Column(head="n / proc.", text=count, group="latency, ms"),
     Column(head="stability", text=lambda row: row.stability, kind="stability"),
+    Column(head="images/s", text=_number("images_per_s", numbers.milliseconds)),
     Column(head="cold start, ms", text=cold_start),
     Column(head="energy, mJ", text=energy),
     Column(head="memory, MB", text=memory),

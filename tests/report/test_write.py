@@ -107,6 +107,22 @@ def test_the_page_holds_verdict_gate_caution_and_command(page: Page) -> None:
     assert "243.63 KB" in page.words
 
 
+def test_what_was_found_besides_is_said_once_with_its_rows(
+    make_run: Callable[..., Path], all_rows: list[Row], tmp_path: Path
+) -> None:
+    told = ["energy is not known: no <meter>"]
+    rows = [replace(row, findings=told, images_per_s=123.4) for row in all_rows[:2]]
+    files = write_report(make_run(tmp_path, [*rows, *all_rows[2:]]))
+    assert files.html is not None
+    words = " ".join(Page(files.html).words.split())
+    assert words.count(told[0]) == 1
+    assert "123" in words
+    assert "All images of all processes" in words
+    markdown = files.markdown.read_text()
+    assert markdown.count("energy is not known: no \\<meter\\>") == 1
+    assert "## Found besides" in markdown
+
+
 def test_the_answer_stands_before_everything_else(page: Page) -> None:
     words = " ".join(page.words.split())
     order = [
