@@ -22,6 +22,7 @@ LAYERS = [
     {"training", "benchmarks", "evaluation", "web"},
     {"export", "report"},
     {"pipeline"},
+    {"deploy"},
     {"doctor"},
     {"tables"},
     {"cli_options"},
@@ -37,12 +38,12 @@ EXCEPTIONS = {("runtime/backends/eager.py", "models")}
 ENGINES = {
     "torch", "lightning_fabric", "safetensors", "onnx", "onnxruntime", "onnxscript", "openvino",
     "nncf", "tensorrt", "fvcore", "thop", "matplotlib", "jinja2", "pooch", "rich", "typer",
-    "monai", "scipy", "pyarrow", "pynvml",
+    "monai", "scipy", "pyarrow", "pynvml", "cryptography", "cyclonedx", "packageurl",
 }  # fmt: skip
 LIGHT = [
     "artifacts", "benchmarks.energy", "benchmarks.passport", "benchmarks.schedule",
     "benchmarks.stats", "benchmarks.worker", "data.check", "data.fetch", "data.source",
-    "data.synthetic", "doctor", "evaluation.acceptance", "evaluation.boundary",
+    "data.synthetic", "deploy.signing", "deploy.verify", "doctor", "evaluation.acceptance", "evaluation.boundary",
     "evaluation.evaluate", "evaluation.examine_worker", "evaluation.worker", "export.export",
     "export.worker", "isolate", "metrics", "models.catalogue", "pipeline.bench",
     "pipeline.quantize.quantize", "pipeline.verify.verify", "progress", "report.write", "results",
