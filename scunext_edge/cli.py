@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from scunext_edge import __version__, cli_data, cli_measure, cli_proof
+from scunext_edge import __version__, cli_data, cli_deploy, cli_measure, cli_proof
 from scunext_edge.cli_options import DataOption, JsonOption, OutOption, ThreadsOption, options
 from scunext_edge.errors import ScunextEdgeError, require
 
@@ -36,6 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cli_data.app, name="data")
+app.add_typer(cli_deploy.app, name="bundle")
 app.command()(cli_measure.bench)
 app.command()(cli_measure.report)
 app.command()(cli_measure.compare)

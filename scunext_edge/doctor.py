@@ -20,6 +20,7 @@ _EXTRAS = {
     "report": ("matplotlib", "report.html with its figures"),
     "data": ("pooch", "download the public data sets"),
     "verify": ("monai", "measure distances between outlines"),
+    "bundle": ("cryptography", "make and check bundles"),
 }
 
 

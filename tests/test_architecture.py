@@ -26,7 +26,7 @@ LAYERS = [
     {"doctor"},
     {"tables"},
     {"cli_options"},
-    {"cli_data", "cli_measure", "cli_proof"},
+    {"cli_data", "cli_deploy", "cli_measure", "cli_proof"},
     {"cli"},
     {"__main__"},
 ]
@@ -43,8 +43,8 @@ ENGINES = {
 LIGHT = [
     "artifacts", "benchmarks.energy", "benchmarks.passport", "benchmarks.schedule",
     "benchmarks.stats", "benchmarks.worker", "data.check", "data.fetch", "data.source",
-    "data.synthetic", "deploy.signing", "deploy.verify", "doctor", "evaluation.acceptance", "evaluation.boundary",
-    "evaluation.evaluate", "evaluation.examine_worker", "evaluation.worker", "export.export",
+    "data.synthetic", "deploy.make", "deploy.signing", "deploy.verify", "doctor",
+    "evaluation.acceptance", "evaluation.boundary", "evaluation.evaluate", "evaluation.examine_worker", "evaluation.worker", "export.export",
     "export.worker", "isolate", "metrics", "models.catalogue", "pipeline.bench",
     "pipeline.quantize.quantize", "pipeline.verify.verify", "progress", "report.write", "results",
     "runtime.predict_files", "runtime.registry", "tables", "web.pack", "weights.shipped",

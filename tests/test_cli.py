@@ -26,6 +26,7 @@ COMMANDS = [
     "train", "bench", "report", "compare", "evaluate", "verify", "quantize", "predict", "export",
     "profile", "doctor",
     "data", "data check", "data split", "data fetch",
+    "bundle", "bundle make", "bundle verify", "bundle keygen",
 ]  # fmt: skip
 
 

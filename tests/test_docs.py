@@ -87,6 +87,7 @@ def test_options_in_the_readme_exist():
         command = root
         while words and words[0] in getattr(command, "commands", {}):
             command = command.commands[words.pop(0)]
+        command = getattr(command, "commands", {}).get(getattr(command, "default", None), command)
         known = {option for it in command.params for option in it.opts} | {"--help"}
         used = {word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)}
         assert used <= known, f"{command.name}: {sorted(used - known)}"
