@@ -28,11 +28,6 @@ ALTERATIONS = [
 ]
 
 
-@pytest.fixture
-def key(keys):
-    return public_key(keys[0].with_name("ours.pub"))
-
-
 def named(bundle, key):
     return {found.file: found.problem for found in verify(bundle, key).findings}
 
