@@ -15,7 +15,7 @@ READY := .venv/.ready
 PEERS := .venv/.peers
 NATIVE := $(shell find scunext_edge/kernels/csrc -type f)
 
-.PHONY: bench bench-kernels bench-web wasm trials test check sanitize ports arm64 faults trt-check wheel clean
+.PHONY: bench bench-kernels bench-web wasm trials test check sanitize ports arm64 faults bundle-trial trt-check wheel clean
 
 bench: $(READY)
 	$(BIN)/scunext-edge bench $(if $(DATA),--data $(DATA)) --out $(OUT) $(ARGS)
@@ -62,6 +62,10 @@ arm64: $(READY)
 # Is each fault that can happen to an export caught? Plants them one by one.
 faults: $(READY)
 	$(BIN)/python -m scunext_edge.pipeline.verify.faults
+
+# A bundle from the shipped weights to a mask on a device, and ten ways to spoil it; arm64 by emulation.
+bundle-trial: $(READY)
+	$(BIN)/python tests/deploy/trial.py --out build/bundle-trial
 
 wheel: $(READY)
 	$(BIN)/python -m build --wheel
