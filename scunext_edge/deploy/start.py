@@ -17,7 +17,7 @@ from scunext_edge.deploy.signing import PublicKey
 from scunext_edge.deploy.verify import verify
 from scunext_edge.errors import BackendMissing, BackendUnavailable, ScunextEdgeError
 
-WORKER = "scunext_edge.deploy.selftest"
+WORKER = "scunext_edge.deploy.selfcheck"
 _TIMEOUT_S = 300.0
 _BUILD_TIMEOUT_S = 3600.0  # of a small Jetson that builds an engine
 

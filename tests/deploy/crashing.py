@@ -6,14 +6,14 @@ import os
 import signal
 
 from scunext_edge import isolate
-from scunext_edge.deploy import selftest
+from scunext_edge.deploy import selfcheck
 
 
 def work(job):
     """The INT8 form takes its process down."""
     if job["rung"]["precision"] == "int8":
         os.kill(os.getpid(), signal.SIGSEGV)
-    return selftest.work(job)
+    return selfcheck.work(job)
 
 
 if __name__ == "__main__":

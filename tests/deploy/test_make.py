@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import re
 from dataclasses import replace
 from importlib.metadata import requires
@@ -234,7 +235,8 @@ def test_a_wheel_for_another_processor_or_without_the_library_is_refused(
     from scunext_edge import __version__
 
     other = own("riscv64")
-    bare = make_wheel(tmp_path, "scunext-edge", __version__)
+    tag = f"py3-none-linux_{platform.machine()}"
+    bare = make_wheel(tmp_path, "scunext-edge", __version__, tag=tag)
     old = make_wheel(tmp_path, "scunext-edge", "0.0.1")
     for wheel, error in ((other, ExportError), (bare, ExportError), (old, ConfigError)):
         with pytest.raises(error, match="scunext_edge"):

@@ -48,6 +48,11 @@ def test_a_planted_alteration_is_refused_and_its_file_named(signed, key, keys, p
     assert file in named(signed, key)
 
 
+def test_a_strangers_signature_is_told_from_an_altered_one(signed, key, keys):
+    sign(signed, (signed / MANIFEST).read_bytes(), private_key(keys[1]))
+    assert "was made with another key" in named(signed, key)[SIGNATURE]
+
+
 @pytest.mark.parametrize("name", [MANIFEST, SIGNATURE])
 def test_without_manifest_or_signature_nothing_is_believed(signed, key, name):
     (signed / name).unlink()
