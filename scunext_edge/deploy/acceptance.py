@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scunext_edge import __version__
-from scunext_edge.benchmarks.environment import machine
+from scunext_edge.benchmarks.passport import machine
 from scunext_edge.errors import ArtifactError
 from scunext_edge.storage import read_record, write_json
 
