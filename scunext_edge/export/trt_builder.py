@@ -14,7 +14,7 @@ from scunext_edge.storage import new_file
 
 LEVEL = 5  # of 0 to 5: the longest search for the fastest kernels
 WORKSPACE_MIB = 1024
-MAX_BATCH = 8
+MAX_BATCH = 32
 FLAGS = {
     "network": "strongly typed",
     "tf32": False,

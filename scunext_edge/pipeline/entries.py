@@ -73,7 +73,7 @@ def plan(subject: Subject, settings: Settings, engines: Mapping[str, BackendStat
 def _offered(backend: str, settings: Settings) -> Iterator[tuple[str, str, str | None]]:
     """Device, precision and quantizer of every row that an engine is asked for."""
     device = settings.device
-    graphs = ("cuda-graph",) if (backend, device) == ("torch", "cuda") else ()
+    graphs = ("cuda-graph", "cuda-compile") if (backend, device) == ("torch", "cuda") else ()
     for precision, quantizer in OFFERED[backend]:
         if precision == "fp16" and backend == "torch" and device == "cpu":
             continue  # torch has no half convolutions there

@@ -12,6 +12,7 @@ from scunext_edge.runtime.registry import open_runner
 from scunext_edge.runtime.runner import infer
 
 torch = pytest.importorskip("torch")
+eager = pytest.importorskip("scunext_edge.runtime.backends.eager")
 
 SIZE = 32
 
@@ -81,7 +82,7 @@ def test_the_witness_counts_every_mac(checkpoint):
     assert sum(it.macs for it in witness.work) * 2 == counter.get_total_flops()
 
 
-@pytest.mark.parametrize("device", ["cuda", "cuda-graph"])
+@pytest.mark.parametrize("device", ["cuda", "cuda-graph", "cuda-compile"])
 def test_without_a_gpu_it_is_refused(checkpoint, device):
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
@@ -92,7 +93,7 @@ def test_without_a_gpu_it_is_refused(checkpoint, device):
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-@pytest.mark.parametrize("device", ["cuda", "cuda-graph"])
+@pytest.mark.parametrize("device", ["cuda", "cuda-graph", "cuda-compile"])
 def test_the_gpu_gives_what_the_cpu_gives(checkpoint, device, precision):
     if not torch.cuda.is_available():
         pytest.skip("there is no GPU")
@@ -106,3 +107,19 @@ def test_the_gpu_gives_what_the_cpu_gives(checkpoint, device, precision):
         np.testing.assert_allclose(got, expected, atol=tolerance)
         assert torch.cuda.current_stream().query(), "execute returned before the work was done"
     assert runner.census().dominant == precision
+
+
+def test_what_was_compiled_runs_and_the_network_as_written_is_counted(monkeypatch):
+    seen = []
+
+    def compiled(network, **how):
+        seen.append(how)
+        return lambda image: network(image) + 1
+
+    monkeypatch.setattr(eager.torch, "compile", compiled)
+    network = torch.nn.Conv2d(1, 1, 3, bias=False)
+    image = torch.ones(1, 1, 3, 3)
+    place = torch.device("cpu")
+    plain, fused = (eager._Forward(network, place, None, compiled=asked) for asked in (False, True))
+    assert torch.equal(fused(image), plain(image) + 1)
+    assert seen == [{"dynamic": False}]

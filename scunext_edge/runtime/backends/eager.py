@@ -2,6 +2,7 @@
 
 ``cuda-graph`` is the GPU with its kernels recorded once per batch size, in ``put``, and replayed
 in ``execute``: what is left is the arithmetic, without the cost of starting each kernel.
+``cuda-compile`` records what ``torch.compile`` made of the network in the same way.
 """
 
 from __future__ import annotations
@@ -35,12 +36,13 @@ _DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
 _NAMES = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
 _CPU = torch.profiler.ProfilerActivity.CPU
 _RUN, _MODULE = "scunext run", "scunext module "  # marks in a profile
+_RECORDED = ("cuda-graph", "cuda-compile")
 _GRAPH_WARMUP = 3  # convolution algorithms are chosen in the first runs, which no graph may hold
 
 
 def offers() -> tuple[str, tuple[str, ...]]:
     """The engine's version and the devices it finds."""
-    devices = ("cpu", "cuda", "cuda-graph") if torch.cuda.is_available() else ("cpu",)
+    devices = ("cpu", "cuda", *_RECORDED) if torch.cuda.is_available() else ("cpu",)
     return str(torch.__version__), devices
 
 
@@ -49,7 +51,7 @@ def open_runner(artifact: Artifact, *, device: str, threads: int) -> EagerRunner
 
     torch counts threads per process: the runner opened last decides for all.
     """
-    kind = GraphRunner if device == "cuda-graph" else EagerRunner
+    kind = GraphRunner if device in _RECORDED else EagerRunner
     return kind(artifact.spec, _open(artifact, device, threads))
 
 
@@ -74,7 +76,7 @@ def _open(artifact: Artifact, device: str, threads: int) -> _Forward:
     with _engine_errors():
         # Stubs of torch type `to` without memory_format and device together.
         moved: Any = network.to(device=place, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return _Forward(moved, place, dtype)
+    return _Forward(moved, place, dtype, compiled=device == "cuda-compile")
 
 
 class EagerRunner:
@@ -204,22 +206,31 @@ class EagerProfiled:
 class _Forward:
     """The network with the device and the precision that it runs in."""
 
-    def __init__(self, network: Any, place: torch.device, dtype: torch.dtype | None) -> None:
+    def __init__(
+        self,
+        network: Any,
+        place: torch.device,
+        dtype: torch.dtype | None,
+        *,
+        compiled: bool = False,
+    ) -> None:
         self._network = network
+        # Each batch size is compiled anew. Census and costs look at the operations as written.
+        self._fused = torch.compile(network, dynamic=False) if compiled else network
         self._place = place
         self._dtype = dtype
 
     @torch.inference_mode()
     def __call__(self, image: Tensor) -> Tensor:
-        return self._compute(image)
+        return self._compute(image, self._fused)
 
-    def _compute(self, image: Tensor) -> Tensor:
+    def _compute(self, image: Tensor, network: Any) -> Tensor:
         # Without its cache of converted weights, autocast may also be recorded in a graph.
         autocast = torch.autocast(
             self._place.type, self._dtype, enabled=self._dtype is not None, cache_enabled=False
         )
         with autocast:
-            logits: Tensor = self._network(image)
+            logits: Tensor = network(image)
         return logits
 
     def upload(self, pixels: Array) -> Tensor:
@@ -279,7 +290,7 @@ class _Forward:
         black = torch.zeros(1, spec.size, spec.size, 3, dtype=torch.uint8, device=self._place)
         # In inference mode the witness would see a convolution before it is converted.
         with torch.no_grad(), witness:
-            self._compute(black)
+            self._compute(black, self._network)
         return witness
 
 
