@@ -44,8 +44,9 @@ def _latency(job: dict[str, Any]) -> dict[str, Any]:
     inputs = {"image": picture(job["batch"], runner.spec.size, runner.spec.size, job["seed"])}
     encoded = photograph(job["seed"]) if plan.region == "end_to_end" else b""
     harness = harness_ns(plan, calls=calls_per_burst(plan, job["batch"]))
+    means = Means(keep=_keeper(job)) if plan.scenario == "soak" else Means()
     around = passport.Window()
-    samples = take(runner, inputs, plan, encoded=encoded, means=Means(keep=_keeper(job)))
+    samples = take(runner, inputs, plan, encoded=encoded, means=means)
     environment = around.close()
     return {
         **_engine(job, runner),
