@@ -272,6 +272,23 @@ def _needs(paths: Sequence[Path], _: int | None) -> str:
     )
 
 
+def _trials(paths: Sequence[Path], _: int | None) -> str:
+    """How often each answer was given, of equal and of slower pairs."""
+    content = _json(paths)
+    answers = ("no difference", "faster", "slower", "inconclusive")
+    rows = [
+        (f"{sum(found.values())} {sort} pairs", *(str(found.get(it, 0)) for it in answers))
+        for sort, found in content["counts"].items()
+    ]
+    context = content["context"]
+    case = (
+        f"On {context['machine']['cpu_model']} with {context['machine']['cores_logical']} cores, "
+        f"{context['backend']}, runs of {context['suite']['rounds']} processes of "
+        f"{context['suite']['values']} values:"
+    )
+    return case + "\n\n" + _table(("", *answers), rows)
+
+
 def _web(paths: Sequence[Path], _: int | None) -> str:
     """The page's engine beside onnxruntime-web, under what a user of the page meets."""
     content = _json(paths)
@@ -361,6 +378,7 @@ VIEWS: dict[str, Callable[[Sequence[Path], int | None], str]] = {
     "searched": _searched,
     "verified": _verified,
     "transcript": _transcript,
+    "trials": _trials,
     "web": _web,
 }
 

@@ -12,12 +12,13 @@ import os
 import random
 import statistics
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from scunext_edge import provenance
 from scunext_edge.artifacts import Artifact
@@ -107,20 +108,19 @@ def run_trials(
         "suite": asdict(suite),
     }
     context |= {"machine": machine(), "slowdown": SLOWDOWN, "min_effect": MIN_EFFECT}
-    session = _Session(artifact, backend, suite, out.with_suffix(".runs"))
-    take = measure or session.measure
     trials, extra_ns = _stored(out, context)
-    session.extra_ns = extra_ns
-    wanted = [(sort, number) for number in range(pairs) for sort in ("equal", "slower")]
+    wanted = [(sort, number) for number in range(pairs) for sort in get_args(Sort)]
     done = {(trial.sort, trial.number) for trial in trials}
-    for at, (sort, number) in enumerate(wanted):
-        advance("pairs of runs", at, len(wanted))
-        if (sort, number) in done:
-            continue
-        if measure is None:
-            session.calibrate()
-        trials.append(_trial(sort, number, take))  # type: ignore[arg-type]
-        _save(out, context, trials, session.extra_ns)
+    with tempfile.TemporaryDirectory(prefix="scunext-edge-") as folder:
+        session = _Session(artifact, backend, suite, Path(folder), extra_ns)
+        for at, (sort, number) in enumerate(wanted):
+            advance("pairs of runs", at, len(wanted))
+            if (sort, number) in done:
+                continue
+            if measure is None:
+                session.calibrate()
+            trials.append(_trial(sort, number, measure or session.measure))
+            _save(out, context, trials, session.extra_ns)
     advance("pairs of runs", len(wanted), len(wanted))
     return counted(trials)
 
@@ -137,9 +137,11 @@ def counted(trials: Sequence[Trial]) -> Counts:
 class _Session:
     """Runs of one case, each in a folder that is emptied before."""
 
-    def __init__(self, artifact: Artifact, backend: str, suite: Suite, folder: Path) -> None:
+    def __init__(
+        self, artifact: Artifact, backend: str, suite: Suite, folder: Path, extra_ns: int | None
+    ) -> None:
         self.artifact, self.backend, self.suite, self.folder = artifact, backend, suite, folder
-        self.extra_ns: int | None = None
+        self.extra_ns = extra_ns
 
     def calibrate(self) -> None:
         """Once: the slowdown is a share of what the case takes here."""
