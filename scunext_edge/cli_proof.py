@@ -10,9 +10,7 @@ from typing import Annotated
 
 import typer
 
-DataOption = Annotated[Path, typer.Option("--data", "-d", help="Folder of images and masks.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print data, not prose.")]
-ThreadsOption = Annotated[int, typer.Option(min=1, help="CPU threads.")]
+from scunext_edge.cli_options import DataOption, JsonOption, ThreadsOption
 
 
 def verify(
