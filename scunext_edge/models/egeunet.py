@@ -6,6 +6,7 @@ which convolutions, aligned corners). It gives probabilities, this one logits.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -93,7 +94,9 @@ class LearnedMap(nn.Module):
             1 if own == 1 else side for own, side in zip(self.shape, (height, width), strict=True)
         )
         grown = functional.interpolate(self.values, sides, mode="bilinear", align_corners=True)
-        mixed: Tensor = self.pointwise(functional.gelu(self.depthwise(grown)))
+        seen = self.depthwise(grown)
+        # GELU in full: the exporter computes everything here in advance, but has no Gelu for that
+        mixed: Tensor = self.pointwise(0.5 * seen * (1 + torch.erf(math.sqrt(0.5) * seen)))
         return mixed
 
 

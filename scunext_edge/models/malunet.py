@@ -104,7 +104,8 @@ class GatedAttention(nn.Module):
         seen = torch.cat([around(part) for around, part in parts], dim=1)
         seen = functional.gelu(self.mix(self.norm(seen)))
         gated = torch.sigmoid(self.gate(seen)) * functional.gelu(self.feature(seen))
-        return functional.gelu(self.out(gated)) + self.shortcut(seen)
+        given: Tensor = functional.gelu(self.out(gated)) + self.shortcut(seen)
+        return given
 
 
 class ExternalAttention(nn.Module):
