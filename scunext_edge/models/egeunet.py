@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from scunext_edge.models.contract import check_sides
-from scunext_edge.models.grouped import WIDTHS, Down, Up, convolution, enlarge, initialise
+from scunext_edge.models.grouped import WIDTHS, Dilated, Down, Up, convolution, enlarge, initialise
 
 DILATIONS = (1, 2, 5, 7)  # of the four channel groups of a skip
 SIDE = 8  # of a learned map, whatever the size of the features
@@ -114,12 +114,10 @@ class HadamardAttention(nn.Module):
         self.pixels = LearnedMap(quarter, (SIDE, SIDE))
         self.rows = LearnedMap(quarter, (SIDE, 1))
         self.columns = LearnedMap(quarter, (1, SIDE))
-        self.local = nn.Sequential(
-            nn.Conv2d(quarter, quarter, 1), nn.GELU(), _depthwise(quarter, dilation=1)
-        )
+        self.local = nn.Sequential(nn.Conv2d(quarter, quarter, 1), nn.GELU(), Dilated(quarter, 1))
         self.norm_out = ChannelNorm(channels_in)
         self.out = nn.Sequential(
-            _depthwise(channels_in, dilation=1), nn.GELU(), nn.Conv2d(channels_in, channels_out, 1)
+            Dilated(channels_in, 1), nn.GELU(), nn.Conv2d(channels_in, channels_out, 1)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -144,8 +142,7 @@ class GroupedSkip(nn.Module):
         self.project = nn.Conv2d(channels_deep, channels, 1)
         width = channels // 2 + 1  # a quarter of either level, and the mask
         self.groups = nn.ModuleList(
-            nn.Sequential(ChannelNorm(width), _depthwise(width, dilation=rate))
-            for rate in DILATIONS
+            nn.Sequential(ChannelNorm(width), Dilated(width, rate)) for rate in DILATIONS
         )
         joined = len(DILATIONS) * width
         self.join = nn.Sequential(ChannelNorm(joined), nn.Conv2d(joined, channels, 1))
@@ -172,7 +169,3 @@ class ChannelNorm(nn.Module):
         """[N, C, H, W] to the same shape."""
         normed: Tensor = self.norm(x.permute(0, 2, 3, 1))
         return normed.permute(0, 3, 1, 2)
-
-
-def _depthwise(channels: int, *, dilation: int) -> nn.Conv2d:
-    return nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation, groups=channels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -37,6 +38,28 @@ class Up(nn.Module):
         """[N, C_in, H, W] to [N, channels, 2H, 2W]."""
         normed: Tensor = self.norm(self.layer(x))
         return functional.gelu(enlarge(normed) if self.grow else normed)
+
+
+class Dilated(nn.Module):
+    """Depthwise convolution 3x3, same size; with a dilation always in float32 on a CPU.
+
+    There oneDNN's bfloat16 gradient of its weights is wrong, up to NaN and crashes (torch 2.13).
+    """
+
+    def __init__(self, channels: int, dilation: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            channels, channels, 3, padding=dilation, dilation=dilation, groups=channels
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] to the same shape."""
+        if self.conv.dilation == (1, 1) or not torch.is_autocast_enabled("cpu"):
+            seen: Tensor = self.conv(x)
+            return seen
+        with torch.autocast("cpu", enabled=False):
+            seen = self.conv(x.float())
+        return seen
 
 
 def convolution(channels_in: int, channels_out: int) -> nn.Conv2d:

@@ -13,7 +13,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from scunext_edge.models.contract import check_sides
-from scunext_edge.models.grouped import GROUPS, WIDTHS, Down, Up, convolution, enlarge, initialise
+from scunext_edge.models.grouped import (
+    GROUPS,
+    WIDTHS,
+    Dilated,
+    Down,
+    Up,
+    convolution,
+    enlarge,
+    initialise,
+)
 
 DILATIONS = (7, 5, 2, 1)  # of the four channel groups of a gated attention block
 MEMORY = 4  # entries of the external memory for each channel
@@ -87,10 +96,7 @@ class GatedAttention(nn.Module):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
         width = channels_in // len(DILATIONS)
-        self.around = nn.ModuleList(
-            nn.Conv2d(width, width, 3, padding=rate, dilation=rate, groups=width)
-            for rate in DILATIONS
-        )
+        self.around = nn.ModuleList(Dilated(width, rate) for rate in DILATIONS)
         self.norm = nn.GroupNorm(GROUPS, channels_in)
         self.mix = nn.Conv2d(channels_in, channels_in, 1)
         self.gate = Separable(channels_in, channels_in)
