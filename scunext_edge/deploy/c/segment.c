@@ -1,7 +1,7 @@
 /* segment MODEL.scx IMAGE.ppm MASK.pgm: the mask of a picture, 255 where it shows a lesion.
  *
- * The picture is a binary PPM (P6, maxval 255), upright, of any size up to MOST_PIXELS. It is stretched to the network's
- * square, the logits that come out are resized to the picture's own size, and what is above 0 there is lesion: contract.json, in C.
+ * The picture is a binary PPM (P6, maxval 255), upright, with sides of 1 to MOST pixels. It is stretched to the network's
+ * square, the logits are resized to the picture's own size, and what is above 0 there is lesion: contract.json, in C.
  * Neither the picture nor the logits are ever in memory at full size, only as many rows or columns as the network has.
  * Exit codes: 0 fine; 2 usage, or a picture that cannot be taken; 4 a model or a mask that cannot be read or written. */
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 #include "resize.h"
 #include "scunext.h"
 
-enum { BAD_INPUT = 2, BAD_FILE = 4, MOST_PIXELS = 89478485 };
+enum { BAD_INPUT = 2, BAD_FILE = 4, MOST = 65535 };
 
 typedef struct network {
   scx_model *model;
@@ -58,9 +58,8 @@ static int run(network *it) {
 /* --- the picture --- */
 
 /* The next number of a PPM's header, after white space and comments, with the one character that ends it; -1: none. */
-static long read_number(FILE *file) {
-  long value = -1;
-  int c = getc(file);
+static int read_number(FILE *file) {
+  int value = -1, c = getc(file);
   while (c == ' ' || (c >= '\t' && c <= '\r') || c == '#') {
     if (c == '#')
       while (c != '\n' && c != EOF) c = getc(file);
@@ -68,7 +67,7 @@ static long read_number(FILE *file) {
   }
   for (; c >= '0' && c <= '9'; c = getc(file)) {
     value = (value < 0 ? 0 : value) * 10 + (c - '0');
-    if (value > MOST_PIXELS) return -1;
+    if (value > MOST) return -1;
   }
   return c == ' ' || (c >= '\t' && c <= '\r') ? value : -1;
 }
@@ -76,12 +75,11 @@ static long read_number(FILE *file) {
 static int read_header(FILE *file, const char *path, size_t *height, size_t *width) {
   if (getc(file) != 'P' || getc(file) != '6')
     return fail(BAD_INPUT, "%s is no binary PPM: it does not begin with P6; convert it to one", path);
-  const long w = read_number(file), h = read_number(file), most = read_number(file);
+  const int w = read_number(file), h = read_number(file), most = read_number(file);
   if (w < 0 || h < 0 || most < 0)
-    return fail(BAD_INPUT, "%s has no width, height and maxval that can be taken; convert it again", path);
-  if (most != 255) return fail(BAD_INPUT, "%s has a maxval of %ld; convert it to 8 bits, 255", path, most);
-  if (w < 1 || h < 1 || h > MOST_PIXELS / w)
-    return fail(BAD_INPUT, "%s is %ld x %ld; there may be %d pixels, and must be one", path, w, h, MOST_PIXELS);
+    return fail(BAD_INPUT, "%s has no width, height and maxval of at most %d; convert it again", path, MOST);
+  if (most != 255) return fail(BAD_INPUT, "%s has a maxval of %d; convert it to 8 bits, 255", path, most);
+  if (w < 1 || h < 1) return fail(BAD_INPUT, "%s is %d x %d: it has no pixel", path, w, h);
   *width = (size_t)w, *height = (size_t)h;
   return 0;
 }
@@ -103,7 +101,7 @@ static int read_rows(FILE *file, const char *path, const taps *across, size_t he
 
 static int stretch(FILE *file, const char *path, size_t height, size_t width, network *to) {
   taps across = {0}, down = {0};
-  uint8_t *rows = height > SIZE_MAX / 3 / to->width ? NULL : malloc(height * to->width * 3);
+  uint8_t *rows = malloc(height * to->width * 3); /* 2^16, 2^12 and 3 at most */
   int code = 0;
   if (!rows || taps_make(&across, width, to->width) || taps_make(&down, height, to->height)) code = no_memory();
   else code = read_rows(file, path, &across, height, width, rows);
@@ -147,7 +145,7 @@ static int write_rows(FILE *file, const taps *down, const float *rows, size_t wi
 
 static int write_mask(const char *path, const network *of, size_t height, size_t width) {
   taps across = {0}, down = {0};
-  float *rows = width > SIZE_MAX / sizeof *rows / of->height ? NULL : malloc(of->height * width * sizeof *rows);
+  float *rows = malloc(of->height * width * sizeof *rows);
   float *logits = malloc(of->width * sizeof *logits);
   int code = 0;
   if (!rows || !logits || taps_make(&across, of->width, width) || taps_make(&down, of->height, height)) code = no_memory();
