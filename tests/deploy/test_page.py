@@ -16,7 +16,7 @@ from scunext_edge.deploy.verify import verify
 from scunext_edge.errors import ConfigError
 from scunext_edge.pipeline.web.browser import find_chromium, open_browser
 from scunext_edge.pipeline.web.server import served
-from scunext_edge.storage import read_json, sha256_of
+from scunext_edge.storage import sha256_of
 from scunext_edge.web.golden import Golden
 
 OPEN = "!document.getElementById('tool').hidden"
