@@ -184,8 +184,6 @@ function wire() {
   at('save-overlay').onclick = () => save('overlay', '.overlay.png');
   at('save-json').onclick = () => offer(
     jsonOf(recordOf({photo, cut: shown, ruler: ruler.value(), release, isa, now: new Date()})), named(photo.name, '.json'));
-  at('warning').textContent = release.warning ?? '';
-  at('warning').hidden = release.warning === null;
   for (const [title, text] of release.card) {
     const [term, words] = [document.createElement('dt'), document.createElement('dd')];
     term.textContent = title;
@@ -203,3 +201,5 @@ keepOffline({
     at('renew').onclick = apply;
   },
 });
+at('warning').textContent = release.warning ?? '';
+at('warning').hidden = release.warning === null;
