@@ -62,7 +62,7 @@ class Made:
 
 def make(settings: Settings, *, advance: Advance = lambda what, done, of: None) -> Made:
     """Write the bundle to ``settings.out``, whole or not at all."""
-    for package in ("cryptography", "cyclonedx"):
+    for package in ("cryptography", "cyclonedx", "packaging"):
         require(package, "bundle", needed_for="making a bundle")
     device = target(settings.target)
     backends = _backends(settings, device)
