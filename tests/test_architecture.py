@@ -39,6 +39,7 @@ ENGINES = {
     "torch", "lightning_fabric", "safetensors", "onnx", "onnxruntime", "onnxscript", "openvino",
     "nncf", "tensorrt", "fvcore", "thop", "matplotlib", "jinja2", "pooch", "rich", "typer",
     "monai", "scipy", "pyarrow", "pynvml", "cryptography", "cyclonedx", "packageurl",
+    "pydicom", "highdicom", "ray",
 }  # fmt: skip
 LIGHT = [
     "artifacts", "benchmarks.energy", "benchmarks.passport", "benchmarks.schedule",
