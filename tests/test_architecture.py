@@ -26,7 +26,7 @@ LAYERS = [
     {"doctor"},
     {"tables"},
     {"cli_options"},
-    {"cli_data", "cli_deploy", "cli_measure", "cli_proof"},
+    {"cli_data", "cli_deploy", "cli_measure", "cli_predict", "cli_proof"},
     {"cli"},
     {"__main__"},
 ]

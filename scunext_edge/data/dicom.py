@@ -233,7 +233,8 @@ def _decoded(dataset: Any, name: str, index: int, *, packed: bool) -> Array:
     frames = int(dataset.get("NumberOfFrames") or 1)
     shape = (int(dataset.Rows), int(dataset.Columns))
     if packed:
-        found: Array = pixel_array(dataset, index=index)
+        # Bits beside those stored are dealt with by dicom_pixels, wherever these lie.
+        found: Array = pixel_array(dataset, index=index, correct_unused_bits=False)
     else:
         claimed = coded_size(get_frame(dataset.PixelData, index, number_of_frames=frames))
         if claimed not in (None, shape):

@@ -18,6 +18,7 @@ Values = npt.NDArray[np.float64]
 GRAY = ("MONOCHROME1", "MONOCHROME2")
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
 PALETTE = "PALETTE COLOR"
+_BIG_ENDIAN = "1.2.840.10008.1.2.2"
 
 
 class Unusable(Exception):
@@ -63,22 +64,34 @@ def _stored_bits(decoded: Array, dataset: Any, *, packed: bool) -> npt.NDArray[n
 
 
 def _shades(possible: npt.NDArray[np.int32], dataset: Any) -> npt.NDArray[np.uint8]:
-    """The uint8 shade of every stored value, in their order."""
-    from pydicom.pixels import apply_modality_lut
+    """The uint8 shade of every stored value, in their order.
 
-    values = np.asarray(apply_modality_lut(possible, dataset), np.float64)
+    A VOI LUT goes before a window where a file has both; of several, the first is the default.
+    """
+    values, low, high = _modality(possible.astype(np.float64), dataset)
     if dataset.get("VOILUTSequence"):
-        shown = _through_voi_lut(values, dataset)
+        found, top = _looked_up(values, dataset.VOILUTSequence[0], dataset)
+        shown = found / top
     elif _first(dataset.get("WindowCenter")) is not None:
         shown = _windowed(values, dataset)
     else:  # PS3.3 C.11.2: without a VOI transformation the whole range is what is shown
-        low, high = _range(values, dataset)
         shown = (values - low) / (high - low) if high > low else np.zeros_like(values)
     if _inverted(dataset):
         shown = 1 - shown
     if not np.isfinite(shown).all():
         raise Unusable("its rescale slope, intercept or window are no finite numbers")
     return np.asarray(np.rint(np.clip(shown, 0, 1) * 255), np.uint8)
+
+
+def _modality(values: Values, dataset: Any) -> tuple[Values, float, float]:
+    """``values`` in units of the modality, and the least and the most that these can be."""
+    if dataset.get("ModalityLUTSequence"):
+        found, top = _looked_up(values, dataset.ModalityLUTSequence[0], dataset)
+        return found, 0.0, top
+    slope, intercept = (dataset.get(f"Rescale{name}") for name in ("Slope", "Intercept"))
+    if slope is not None and intercept is not None:
+        values = values * float(slope) + float(intercept)
+    return values, float(values.min()), float(values.max())
 
 
 def _inverted(dataset: Any) -> bool:
@@ -88,14 +101,26 @@ def _inverted(dataset: Any) -> bool:
     return bool(dataset.PhotometricInterpretation == "MONOCHROME1")
 
 
-def _through_voi_lut(values: Values, dataset: Any) -> Values:
-    """The first VOI LUT; it goes before a window where a file has both."""
-    from pydicom.pixels import apply_voi
-
-    bits = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
-    found = np.asarray(apply_voi(np.floor(values).astype(np.int32), dataset), np.float64)
-    shown: Values = found / ((1 << bits) - 1)
-    return shown
+def _looked_up(values: Values, item: Any, dataset: Any) -> tuple[Values, float]:
+    """``values`` through a LUT, and the highest value that it may hold (PS3.3 C.11.1.1)."""
+    entries, first, bits = (int(value) for value in item.LUTDescriptor)
+    entries = entries or 65536
+    if first > 32767 and values.min() < 0:  # read as unsigned, where it is signed
+        first -= 65536
+    if not 1 <= bits <= 16:
+        raise Unusable("a lookup table of it has entries of an unknown depth")
+    data = item.LUTData
+    if isinstance(data, bytes):
+        big = str(dataset.file_meta.TransferSyntaxUID) == _BIG_ENDIAN
+        words = np.frombuffer(data, ">u2" if big else "<u2")
+    else:
+        words = np.atleast_1d(np.asarray(data, np.uint16))
+    if bits == 8 and len(words) == (entries + 1) // 2:  # two to a word, the lower one first
+        words = words.astype("<u2").view(np.uint8)
+    if len(words) < entries:
+        raise Unusable("a lookup table of it is shorter than it says")
+    at = np.clip(np.floor(values) - first, 0, entries - 1).astype(np.intp)
+    return words[at].astype(np.float64), float((1 << bits) - 1)
 
 
 def _windowed(values: Values, dataset: Any) -> Values:
@@ -116,13 +141,6 @@ def _windowed(values: Values, dataset: Any) -> Values:
     if width == 1:
         return np.asarray(values > centre - 0.5, np.float64)
     return (values - (centre - 0.5)) / (width - 1) + 0.5
-
-
-def _range(values: Values, dataset: Any) -> tuple[float, float]:
-    """What the modality transformation can give at all."""
-    if dataset.get("ModalityLUTSequence"):
-        return 0.0, float((1 << int(dataset.ModalityLUTSequence[0].LUTDescriptor[2])) - 1)
-    return float(values.min()), float(values.max())
 
 
 def _first(value: Any) -> float | None:
