@@ -43,12 +43,12 @@ ENGINES = {
 }  # fmt: skip
 LIGHT = [
     "artifacts", "benchmarks.energy", "benchmarks.passport", "benchmarks.schedule",
-    "benchmarks.stats", "benchmarks.worker", "data.check", "data.fetch", "data.source",
+    "benchmarks.stats", "benchmarks.worker", "data.check", "data.dicom", "data.fetch", "data.source",
     "data.synthetic", "deploy.__main__", "deploy.accepted", "deploy.make", "deploy.signing",
     "deploy.start", "deploy.verify", "doctor", "evaluation.acceptance", "evaluation.boundary",
     "evaluation.evaluate", "evaluation.examine_worker", "evaluation.worker", "export.export",
     "export.worker", "isolate", "metrics", "models.catalogue", "pipeline.bench",
-    "pipeline.quantize.quantize", "pipeline.verify.verify", "progress", "report.write", "results",
+    "pipeline.folders.run", "pipeline.folders.worker", "pipeline.quantize.quantize", "pipeline.verify.verify", "progress", "report.write", "results",
     "runtime.predict_files", "runtime.registry", "tables", "web.pack", "weights.shipped",
 ]  # fmt: skip
 

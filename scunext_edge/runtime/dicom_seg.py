@@ -89,6 +89,10 @@ def _segmentation(dataset: Any, mask: Mask, what: Segmented, algorithm: Algorith
     for keyword in _MAY_BE_EMPTY:
         if keyword not in dataset:
             setattr(dataset, keyword, None)
+    if "SliceThickness" not in dataset:
+        # Pixel measures may be left out beside a reference to the source (PS3.3 A.51.5), and
+        # highdicom refuses to read those without a thickness.
+        dataset.pop("PixelSpacing", None)
     category, kind = _CODES[what]
     said = highdicom.AlgorithmIdentificationSequence(
         name="scunext-edge",
@@ -109,7 +113,7 @@ def _segmentation(dataset: Any, mask: Mask, what: Segmented, algorithm: Algorith
         algorithm_type="AUTOMATIC",
         algorithm_identification=said,
     )
-    return highdicom.seg.Segmentation(
+    made = highdicom.seg.Segmentation(
         source_images=[dataset],
         pixel_array=mask.astype(np.uint8),
         segmentation_type="BINARY",
@@ -126,3 +130,6 @@ def _segmentation(dataset: Any, mask: Mask, what: Segmented, algorithm: Algorith
         content_label=what.upper(),
         omit_empty_frames=False,  # "nothing found" is an answer
     )
+    # Type 2C where there is no orientation in space, and highdicom leaves it out
+    made.PatientOrientation = dataset.get("PatientOrientation")
+    return made

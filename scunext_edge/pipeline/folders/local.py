@@ -118,8 +118,13 @@ class _Child:
             start_new_session=True,  # Ctrl-C is for the parent, who lets it finish its picture
             env={**os.environ, **thread_limits(job.threads)},
         )
-        if self._answer() is None:
-            raise EngineError(f"a worker could not start: {_ending(self.close())}")
+        try:
+            ready = self._answer()
+        except BaseException:
+            self.close()
+            raise
+        if ready is None:
+            raise EngineError(f"no worker could be started: {_ending(self.close())}")
 
     def row(self, one: Input) -> Row | None:
         """Segment a picture; None if the process died of it."""
@@ -166,4 +171,4 @@ class _Child:
 
 def _ending(code: int | None) -> str:
     how = f"killed by {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
-    return f"the worker process ended ({how}); alone, the picture may show why"
+    return f"the worker process ended ({how}); the picture alone may show why"

@@ -55,10 +55,12 @@ def _connected(address: str, workers: int | None) -> Any:
             log_to_driver=False,
             logging_level="ERROR",
         )
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # a bare one among others, where a machine is too busy
+        ray.shutdown()
         raise ConfigError(
-            f"no Ray cluster can be reached at {address!r}",
-            hint="start one with `ray start --head`, or use --ray local",
+            f"there is no Ray cluster at {address!r}: {type(error).__name__}",
+            hint="see `ray status`; `ray start --head` starts one, and --ray local one for this "
+            "command alone",
         ) from error
     return ray
 
