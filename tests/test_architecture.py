@@ -43,13 +43,15 @@ ENGINES = {
 }  # fmt: skip
 LIGHT = [
     "artifacts", "benchmarks.energy", "benchmarks.passport", "benchmarks.schedule",
-    "benchmarks.stats", "benchmarks.worker", "data.check", "data.dicom", "data.fetch", "data.source",
-    "data.synthetic", "deploy.__main__", "deploy.accepted", "deploy.make", "deploy.signing",
-    "deploy.start", "deploy.verify", "doctor", "evaluation.acceptance", "evaluation.boundary",
-    "evaluation.evaluate", "evaluation.examine_worker", "evaluation.worker", "export.export",
-    "export.worker", "isolate", "metrics", "models.catalogue", "pipeline.bench",
-    "pipeline.folders.run", "pipeline.folders.worker", "pipeline.quantize.quantize", "pipeline.verify.verify", "progress", "report.write", "results",
-    "runtime.predict_files", "runtime.registry", "tables", "web.pack", "weights.shipped",
+    "benchmarks.stats", "benchmarks.worker", "data.check", "data.dicom", "data.fetch",
+    "data.source", "data.synthetic", "deploy.__main__", "deploy.accepted", "deploy.make",
+    "deploy.signing", "deploy.start", "deploy.verify", "doctor", "evaluation.acceptance",
+    "evaluation.boundary", "evaluation.evaluate", "evaluation.examine_worker",
+    "evaluation.worker", "export.export", "export.worker", "isolate", "metrics",
+    "models.catalogue", "pipeline.bench", "pipeline.folders.run", "pipeline.folders.worker",
+    "pipeline.quantize.quantize", "pipeline.verify.verify", "progress", "report.write",
+    "results", "runtime.predict_files", "runtime.registry", "tables", "web.pack",
+    "weights.shipped",
 ]  # fmt: skip
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))
