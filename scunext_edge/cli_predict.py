@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scunext_edge.cli_options import OutOption, ThreadsOption
-from scunext_edge.pipeline.folders.job import Job
+
+if TYPE_CHECKING:  # --help needs no numpy
+    from scunext_edge.pipeline.folders.job import Job
 
 
 def predict(
@@ -41,6 +43,7 @@ def predict(
     ] = None,
 ) -> None:
     """Segment pictures: a mask, an overlay and a line of JSON each; of folders, a table."""
+    from scunext_edge.pipeline.folders.job import Job
     from scunext_edge.runtime.dicom_seg import check_segmented
 
     job = Job(

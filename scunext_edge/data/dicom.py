@@ -289,11 +289,11 @@ def _silence() -> Iterator[None]:
     logger = logging.getLogger("pydicom")
     with _silent:
         if not _silenced:
-            _outer = warnings.catch_warnings()
-            _outer.__enter__()
+            outer = warnings.catch_warnings()
+            outer.__enter__()
             warnings.simplefilter("ignore")
             logger.disabled = True
-            _silenced.append(_outer)
+            _silenced.append(outer)
         else:
             _silenced.append(_silenced[0])
     try:
