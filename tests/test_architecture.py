@@ -23,10 +23,11 @@ LAYERS = [
     {"export", "report"},
     {"pipeline"},
     {"deploy"},
+    {"serve"},
     {"doctor"},
     {"tables"},
     {"cli_options"},
-    {"cli_data", "cli_deploy", "cli_measure", "cli_predict", "cli_proof"},
+    {"cli_data", "cli_deploy", "cli_measure", "cli_predict", "cli_proof", "cli_serve"},
     {"cli"},
     {"__main__"},
 ]
@@ -39,7 +40,8 @@ ENGINES = {
     "torch", "lightning_fabric", "safetensors", "onnx", "onnxruntime", "onnxscript", "openvino",
     "nncf", "tensorrt", "fvcore", "thop", "matplotlib", "jinja2", "pooch", "rich", "typer",
     "monai", "scipy", "pyarrow", "pynvml", "cryptography", "cyclonedx", "packageurl",
-    "pydicom", "highdicom", "ray",
+    "pydicom", "highdicom", "ray", "fastapi",
+    "starlette", "pydantic", "uvicorn", "prometheus_client",
 }  # fmt: skip
 LIGHT = [
     "artifacts", "benchmarks.energy", "benchmarks.passport", "benchmarks.schedule",
@@ -50,8 +52,8 @@ LIGHT = [
     "evaluation.worker", "export.export", "export.worker", "isolate", "metrics",
     "models.catalogue", "pipeline.bench", "pipeline.folders.run", "pipeline.folders.worker",
     "pipeline.quantize.quantize", "pipeline.verify.verify", "progress", "report.write",
-    "results", "runtime.predict_files", "runtime.registry", "tables", "web.pack",
-    "weights.shipped",
+    "results", "runtime.predict_files", "runtime.registry", "serve.run", "serve.worker", "tables",
+    "web.pack", "weights.shipped",
 ]  # fmt: skip
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))

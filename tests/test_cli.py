@@ -25,6 +25,7 @@ from scunext_edge.weights import shipped
 COMMANDS = [
     "train", "bench", "report", "compare", "evaluate", "verify", "quantize", "predict", "export",
     "profile", "doctor",
+    "serve",
     "data", "data check", "data split", "data fetch",
     "bundle", "bundle make", "bundle verify", "bundle keygen",
 ]  # fmt: skip

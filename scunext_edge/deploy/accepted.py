@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from scunext_edge import artifacts
+from scunext_edge.artifacts import Artifact
 from scunext_edge.deploy import acceptance
 from scunext_edge.deploy.acceptance import Acceptance
 from scunext_edge.deploy.bundle import Bundle, Rung, read
@@ -30,6 +31,16 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What may be opened."""
+
+    artifact: Artifact
+    rung: Rung
+    bundle: Bundle
+    acceptance: Acceptance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
     """Why nothing may be segmented here, and what to do about it."""
 
@@ -42,6 +53,16 @@ def open_accepted(state: Path) -> Accepted | Refusal:
 
     The signature was checked at the start; now every file has to be what it was then.
     """
+    found = find_accepted(state)
+    if isinstance(found, Refusal):
+        return found
+    rung = found.rung
+    runner = open_runner(found.artifact, rung.backend, device=rung.device, threads=rung.threads)
+    return Accepted(runner=runner, rung=rung, bundle=found.bundle, acceptance=found.acceptance)
+
+
+def find_accepted(state: Path) -> Found | Refusal:
+    """All that ``open_accepted`` checks, without opening the form."""
     record = acceptance.load(state)
     if record is None:
         return Refusal(
@@ -62,8 +83,7 @@ def open_accepted(state: Path) -> Accepted | Refusal:
     if artifact.id != trial.artifact_id or version != trial.version:
         problem = f"{rung.name} is another file or engine now ({rung.backend} {version})"
         return Refusal(reason=f"the acceptance does not hold any more: {problem}", hint=_AGAIN)
-    runner = open_runner(artifact, rung.backend, device=rung.device, threads=rung.threads)
-    return Accepted(runner=runner, rung=rung, bundle=bundle, acceptance=record)
+    return Found(artifact=artifact, rung=rung, bundle=bundle, acceptance=record)
 
 
 def _void(record: Acceptance) -> str | None:

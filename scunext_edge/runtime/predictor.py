@@ -34,7 +34,10 @@ class Predictor:
 
     def predict(self, image: Image) -> Prediction:
         """Segment uint8 [H, W, 3] RGB of any size. Logits that are no numbers: ``EngineError``."""
-        height, width = image.shape[:2]
+        return at_image_size(self.network_logits(image), *image.shape[:2])
+
+    def network_logits(self, image: Image) -> npt.NDArray[np.float32]:
+        """The logits as the network gives them, at its own size."""
         network_image = to_network(image, self._runner.spec.size)
         logits = infer(self._runner, {"image": network_image[None]})["logits"][0, 0]
         if not np.isfinite(logits).all():  # NaN > 0 is false: it would read as "no lesion"
@@ -42,5 +45,11 @@ class Predictor:
                 "the engine gave logits that are not finite numbers",
                 hint="run the FP32 artifact on another engine to find out which of both is broken",
             )
-        logits_hw = to_image_size(logits, height, width)
-        return Prediction(logits_hw=logits_hw, mask=logits_hw > 0)
+        found: npt.NDArray[np.float32] = logits
+        return found
+
+
+def at_image_size(logits: npt.NDArray[np.float32], height: int, width: int) -> Prediction:
+    """What a network's logits say about an image of this size."""
+    logits_hw = to_image_size(logits, height, width)
+    return Prediction(logits_hw=logits_hw, mask=logits_hw > 0)

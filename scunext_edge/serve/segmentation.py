@@ -1,0 +1,132 @@
+"""From the bytes of a picture to what the server answers. Runs in a worker."""
+
+from __future__ import annotations
+
+import io
+import time
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image as PillowImage
+from PIL import UnidentifiedImageError
+
+from scunext_edge.data.images import FORMATS, read_image
+from scunext_edge.errors import DataError, EngineError
+from scunext_edge.runtime.contour import contour
+from scunext_edge.runtime.predictor import Prediction, Predictor, at_image_size
+from scunext_edge.serve.problems import Problem
+from scunext_edge.spec import Image
+
+_SMALLER = "make it smaller, or crop it around the lesion"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a client wants beside the mask."""
+
+    max_pixels: int
+    mm_per_pixel: float | None = None
+    logits: bool = False
+    picture: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """Fields for JSON; blobs by name: ``mask`` (PNG), ``logits`` (float32), ``picture`` (PNG)."""
+
+    fields: dict[str, Any]
+    blobs: dict[str, bytes]
+
+
+def segment(predictor: Predictor, body: bytes, asked: Asked) -> Done:
+    """Decode, run, measure, encode. What is no picture is a ``Problem``."""
+    clock = _Clock()
+    image = _decoded(body, asked.max_pixels)
+    clock.stage("decode")
+    try:
+        logits = predictor.network_logits(image)
+    except EngineError as error:
+        raise Problem("internal", str(error), error.hint) from error
+    clock.stage("network")
+    height, width = image.shape[:2]
+    prediction = at_image_size(logits, height, width)
+    outlines = contour(prediction.mask)
+    quality = assessed(image, prediction)
+    clock.stage("measure")
+    blobs = {"mask": _png(prediction.mask.astype(np.uint8) * np.uint8(255))}
+    if asked.logits:
+        blobs["logits"] = np.ascontiguousarray(logits, "<f4").tobytes()
+    if asked.picture:
+        blobs["picture"] = _png(image)
+    clock.stage("encode")
+    area, side = int(prediction.mask.sum()), asked.mm_per_pixel
+    fields = {
+        "width": width,
+        "height": height,
+        "area_pixels": area,
+        "area_fraction": prediction.area_fraction,
+        "mm_per_pixel": side,
+        "area_mm2": None if side is None else area * side * side,
+        "contour": outlines,
+        "quality": quality,
+        "logits_size": list(logits.shape[::-1]),
+        "time_ms": clock.ms,
+    }
+    return Done(fields=fields, blobs=blobs)
+
+
+def assessed(image: Image, prediction: Prediction) -> dict[str, Any] | None:
+    """Flags of a picture that should not be relied on. No bundle carries limits yet: unknown."""
+    return None
+
+
+def _decoded(body: bytes, max_pixels: int) -> Image:
+    _check_pixels(body, max_pixels)
+    try:
+        return read_image(body)
+    except DataError as error:
+        raise Problem("no-picture", str(error), error.hint) from error
+
+
+def _check_pixels(body: bytes, max_pixels: int) -> None:
+    """From the header alone: a small file can hold a huge picture."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PillowImage.DecompressionBombWarning)
+            with PillowImage.open(io.BytesIO(body), formats=FORMATS) as opened:
+                width, height = opened.size
+    except PillowImage.DecompressionBombError as error:
+        raise Problem(
+            "too-many-pixels", f"the picture has far more than {max_pixels:,} pixels", _SMALLER
+        ) from error
+    except UnidentifiedImageError:
+        return  # of a format that has limits of its own, or no picture: its reader says so
+    except Exception:
+        return  # damaged: the reader says how
+    if width * height > max_pixels:
+        raise Problem(
+            "too-many-pixels",
+            f"the picture has {width} x {height} pixels; at most {max_pixels:,} are taken",
+            _SMALLER,
+        )
+
+
+def _png(pixels: Image) -> bytes:
+    stream = io.BytesIO()
+    PillowImage.fromarray(pixels).save(stream, format="PNG", compress_level=1)
+    return stream.getvalue()
+
+
+class _Clock:
+    """Milliseconds of each stage."""
+
+    def __init__(self) -> None:
+        self.ms: dict[str, float] = {}
+        self._last = time.perf_counter_ns()
+
+    def stage(self, name: str) -> None:
+        now = time.perf_counter_ns()
+        self.ms[name] = (now - self._last) / 1e6
+        self._last = now
