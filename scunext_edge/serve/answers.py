@@ -58,11 +58,13 @@ class Segmentation:
 
     id: str
     notice: str
+    picture_sha256: str  # of the bytes that came
     width: int  # of the picture, upright, in pixels
     height: int
     area_pixels: int
     area_fraction: float
-    mm_per_pixel: float | None
+    spacing_mm: tuple[float, float] | None  # between rows, between columns
+    spacing_from: str | None  # request, or what the file measures: object, detector
     area_mm2: float | None
     mask: str  # base64 of a PNG of 0 and 255, at the picture's size
     contour: Sequence[Sequence[tuple[int, int]]]  # corners between pixels, the largest region first
@@ -96,6 +98,7 @@ class Terms:
     notice: str
     version: str
     needs_token: bool
+    admitted: bool  # none is needed, or the one that came with this question is right
     keeps_pictures: bool
     max_bytes: int
     max_pixels: int

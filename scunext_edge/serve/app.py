@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Query, Request, Response
+from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
@@ -97,13 +97,16 @@ def _add_state(app: FastAPI, service: Service) -> None:
         return Readiness(ready=True, versions=versions, workers=service.pool.counts)
 
     @app.get("/v1/terms")
-    async def terms() -> Terms:
-        """Limits, and whether a token is needed. Needs none itself."""
+    async def terms(
+        authorization: Annotated[str | None, Header(include_in_schema=False)] = None,
+    ) -> Terms:
+        """Limits, whether a token is needed, and whether the one that came is right."""
         settings = service.settings
         return Terms(
             notice=NOTICE,
             version=__version__,
             needs_token=settings.token is not None,
+            admitted=_is_admitted(settings, (authorization or "").removeprefix("Bearer ")),
             keeps_pictures=settings.keep is not None,
             max_bytes=settings.max_body,
             max_pixels=settings.max_pixels,
@@ -161,17 +164,21 @@ def _add_segment(app: FastAPI, service: Service, secret: list[Any]) -> None:
         return Response(json.dumps(result.answer, allow_nan=False), media_type=_JSON)
 
 
+def _is_admitted(settings: Settings, token: str) -> bool:
+    """The time that this takes says nothing about the token."""
+    if settings.token is None:
+        return True
+    return hmac.compare_digest(_digest(token), _digest(settings.token))
+
+
 def _token_check(settings: Settings) -> Any:
-    """A dependency; the time that it takes says nothing about the token."""
+    """A dependency that also stands in the OpenAPI document."""
     given_as = HTTPBearer(auto_error=False, description="The secret of --token-file.")
 
     async def check(
         given: Annotated[HTTPAuthorizationCredentials | None, Depends(given_as)],
     ) -> None:
-        if settings.token is None:
-            return
-        theirs = _digest(given.credentials if given else "")
-        if given is None or not hmac.compare_digest(theirs, _digest(settings.token)):
+        if not _is_admitted(settings, given.credentials if given else ""):
             raise Problem(
                 "no-token",
                 "this server wants a token" if given is None else "this is not the token",

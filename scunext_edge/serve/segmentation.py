@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import time
 import warnings
@@ -43,7 +44,7 @@ class Done:
 def segment(predictor: Predictor, body: bytes, asked: Asked) -> Done:
     """Decode, run, measure, encode. What is no picture is a ``Problem``."""
     clock = _Clock()
-    image = _decoded(body, asked.max_pixels)
+    image, spacing, source = _decoded(body, asked)
     clock.stage("decode")
     try:
         logits = predictor.network_logits(image)
@@ -61,14 +62,16 @@ def segment(predictor: Predictor, body: bytes, asked: Asked) -> Done:
     if asked.picture:
         blobs["picture"] = _png(image)
     clock.stage("encode")
-    area, side = int(prediction.mask.sum()), asked.mm_per_pixel
+    area = int(prediction.mask.sum())
     fields = {
+        "picture_sha256": hashlib.sha256(body).hexdigest(),
         "width": width,
         "height": height,
         "area_pixels": area,
         "area_fraction": prediction.area_fraction,
-        "mm_per_pixel": side,
-        "area_mm2": None if side is None else area * side * side,
+        "spacing_mm": spacing,
+        "spacing_from": source,
+        "area_mm2": None if spacing is None else area * spacing[0] * spacing[1],
         "contour": outlines,
         "quality": quality,
         "logits_size": list(logits.shape[::-1]),
@@ -82,15 +85,20 @@ def assessed(image: Image, prediction: Prediction) -> dict[str, Any] | None:
     return None
 
 
-def _decoded(body: bytes, max_pixels: int) -> Image:
-    _check_pixels(body, max_pixels)
+def _decoded(body: bytes, asked: Asked) -> tuple[Image, tuple[float, float] | None, str | None]:
+    """The image, its spacing in mm between rows and columns, and who says so."""
+    _check_header(body, asked.max_pixels)
     try:
-        return read_image(body)
+        image = read_image(body)
     except DataError as error:
         raise Problem("no-picture", str(error), error.hint) from error
+    _check_pixels(image.shape[0], image.shape[1], asked.max_pixels)
+    if asked.mm_per_pixel is not None:
+        return image, (asked.mm_per_pixel, asked.mm_per_pixel), "request"
+    return image, None, None
 
 
-def _check_pixels(body: bytes, max_pixels: int) -> None:
+def _check_header(body: bytes, max_pixels: int) -> None:
     """From the header alone: a small file can hold a huge picture."""
     try:
         with warnings.catch_warnings():
@@ -105,6 +113,10 @@ def _check_pixels(body: bytes, max_pixels: int) -> None:
         return  # of a format that has limits of its own, or no picture: its reader says so
     except Exception:
         return  # damaged: the reader says how
+    _check_pixels(height, width, max_pixels)
+
+
+def _check_pixels(height: int, width: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise Problem(
             "too-many-pixels",

@@ -19,13 +19,14 @@ export function millimetresPerPixel(ruler) {
   return pixels >= 1 ? ruler.lengthMm / pixels : null;
 }
 
-/** Area in mm², or null where nothing says how large a pixel is. */
-export function areaInMm2(pixels, ruler) {
+/** Area in mm², or null where nothing says how large a pixel is: neither a ruler nor, in mm² of one pixel, the file. */
+export function areaInMm2(pixels, ruler, pixelMm2 = null) {
   const side = millimetresPerPixel(ruler);
-  return side === null ? null : pixels * side * side;
+  if (side !== null) return pixels * side * side;
+  return pixelMm2 === null ? null : pixels * pixelMm2;
 }
 
-/** What "Save JSON" writes. Unknown is null; contours are corners between pixels, x and y in turn. */
+/** What "Numbers" saves. Unknown is null. */
 export function recordOf({photo, cut, ruler, release, isa, now}) {
   return {
     schema: 1,
@@ -36,11 +37,18 @@ export function recordOf({photo, cut, ruler, release, isa, now}) {
     model: release.model,
     engine: {isa, sha256: release.engines[isa].sha256},
     self_test: {passed: true, pictures: release.golden.length},
+    ...measured({photo, cut, ruler}),
+  };
+}
+
+/** The part of a record that is of the photo; contours are corners between pixels, x and y. */
+export function measured({photo, cut, ruler}) {
+  return {
     image: {name: photo.name, sha256: photo.sha256, width: photo.width, height: photo.height},
     threshold: {score: cut.threshold, logit: logitAt(cut.threshold), probability: probabilityAt(cut.threshold)},
     area_pixels: cut.area,
     area_fraction: cut.area / (photo.width * photo.height),
-    area_mm2: areaInMm2(cut.area, ruler),
+    area_mm2: areaInMm2(cut.area, ruler, photo.pixelMm2),
     ruler: ruler && {
       from: [ruler.ax, ruler.ay],
       to: [ruler.bx, ruler.by],
