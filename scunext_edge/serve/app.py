@@ -9,11 +9,13 @@ import hmac
 import json
 import time
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import TypeAdapter
 from starlette.exceptions import HTTPException
 
 from scunext_edge import __version__
@@ -32,11 +34,15 @@ _BODY = {
     "description": "The picture itself: JPEG, PNG, BMP, TIFF, WebP or DICOM.",
     "content": {
         name: {"schema": {"type": "string", "format": "binary"}}
-        for name in ("image/*", "application/dicom", "application/octet-stream")
+        for name in (
+            *("image/jpeg", "image/png", "image/bmp", "image/tiff", "image/webp"),
+            *("application/dicom", "application/octet-stream"),
+        )
     },
 }
 _PNG = {"image/png": {"schema": {"type": "string", "format": "binary"}}}
 _JSON = "application/json"
+_PROBLEM = "#/components/schemas/ProblemDocument"
 
 
 def make_app(service: Service) -> FastAPI:
@@ -63,7 +69,7 @@ def make_app(service: Service) -> FastAPI:
         separate_input_output_schemas=False,
     )
     _handle_errors(app)
-    secret = [Depends(_token_check(settings))]
+    secret = [Depends(_token_check(settings))] if settings.token else []
     _add_state(app, service)
     _add_segment(app, service, secret)
 
@@ -73,6 +79,7 @@ def make_app(service: Service) -> FastAPI:
         return Response(service.metrics.page(), media_type="text/plain; version=0.0.4")
 
     add_page(app)
+    _document(app)
     return app
 
 
@@ -130,13 +137,13 @@ def _add_segment(app: FastAPI, service: Service, secret: list[Any]) -> None:
         request: Request,
         mm_per_pixel: Annotated[
             float | None,
-            Query(gt=0, le=1000, allow_inf_nan=False, description="For the area in mm²."),
+            Query(ge=1e-5, le=1000, allow_inf_nan=False, description="For the area in mm²."),
         ] = None,
         logits: Annotated[bool, Query(description="Also what the network said.")] = False,
         picture: Annotated[bool, Query(description="Also the picture as it was decoded.")] = False,
     ) -> Response:
         """Mask, outline, area and quality of one picture."""
-        if problem := service.problem:
+        if problem := service.refusal:
             raise Problem("not-ready", problem, headers={"Retry-After": "5"})
         check_type(request)
         began = time.perf_counter()
@@ -220,8 +227,24 @@ def _handle_errors(app: FastAPI) -> None:
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    schema = {"schema": {"$ref": f"#/components/schemas/{ProblemDocument.__name__}"}}
-    return {status: {"content": {MEDIA_TYPE: schema}, "model": None} for status in statuses}
+    schema = {"schema": {"$ref": _PROBLEM}}
+    return {
+        status: {"content": {MEDIA_TYPE: schema}, "description": HTTPStatus(status).phrase}
+        for status in statuses
+    }
+
+
+def _document(app: FastAPI) -> None:
+    """FastAPI describes models of JSON alone, and problems are of another type."""
+    made = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = made()
+        schemas = document["components"]["schemas"]
+        schemas[_PROBLEM.rpartition("/")[2]] = TypeAdapter(ProblemDocument).json_schema()
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def _wants_mask(accept: str) -> bool:

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 _STARTING = "the workers are starting"
 _START_S = 120.0  # for a worker to be ready
 _PAUSES_S = (0.0, 0.5, 2.0, 10.0, 30.0)  # before a replacement, by failures in a row
+_CLOSE_S = 2.0  # for a worker that has nothing to do
 _TRIES = 2
 
 
@@ -96,6 +97,7 @@ class Pool:
         self._keepers: list[asyncio.Task[None]] = []
         self._closing = False
         self.problem: str | None = _STARTING  # why no worker is there; null: one is
+        self.refusal: str | None = None  # why there will be none, unless something changes
         self.versions: dict[str, Any] = {}
 
     @property
@@ -115,12 +117,16 @@ class Pool:
     async def close(self) -> None:
         """End all; what they were doing is lost, so wait for it before."""
         self._closing = True
-        for worker in list(self._all):
+        workers = list(self._all)
+        ending = [asyncio.create_task(worker.ended()) for worker in workers]
+        for worker in workers:
             worker.dismiss()
-        _, late = await asyncio.wait(self._keepers, timeout=2) if self._keepers else (set(), set())
-        for worker in list(self._all):
+        if ending:
+            await asyncio.wait(ending, timeout=_CLOSE_S)
+        for worker in workers:
             worker.kill()
-        for keeper in late:
+        await asyncio.gather(*ending)
+        for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
 
@@ -213,7 +219,7 @@ class Pool:
                 continue
             failures = 0
             self._all.add(worker)
-            self.problem, self.versions = None, worker.versions
+            self.problem, self.refusal, self.versions = None, None, worker.versions
             self._offer(worker)
             code = await worker.ended()
             self._forget(worker)
@@ -241,6 +247,7 @@ class Pool:
             said = {"refused": "a worker ended, or was too slow, before it was ready"}
         except asyncio.CancelledError:
             worker.kill()
+            await worker.ended()
             raise
         if "ready" in said:
             worker.versions = said["ready"]
@@ -248,7 +255,7 @@ class Pool:
         worker.kill()
         await worker.ended()
         if not self._all:
-            self.problem = said["refused"]
+            self.problem = self.refusal = said["refused"]
         log.error("no worker: %s", said["refused"])
         return None
 

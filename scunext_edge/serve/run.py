@@ -61,7 +61,7 @@ def serve(
 
     if settings.keep is not None:
         keep.open_folder(settings.keep)
-    listening, settings = _bound(settings)
+    listening, settings = bound(settings)
     metrics = Metrics(__version__)
     app = make_app(make_service(settings, found, metrics))
     certificate, private = settings.tls or (None, None)
@@ -95,7 +95,7 @@ def _accepted(state: Path) -> Found | None:
     return found
 
 
-def _bound(settings: Settings) -> tuple[socket.socket, Settings]:
+def bound(settings: Settings) -> tuple[socket.socket, Settings]:
     """A socket that listens, and its port where any free one was asked for."""
     from dataclasses import replace
 

@@ -46,8 +46,13 @@ class Service:
 
     @property
     def problem(self) -> str | None:
-        """Why no picture would be segmented now."""
+        """Why no picture would be segmented at this moment."""
         return self.watch.problem or self.pool.problem
+
+    @property
+    def refusal(self) -> str | None:
+        """Why none would be a little later either; else pictures may wait."""
+        return self.watch.problem or self.pool.refusal
 
     async def segment(
         self,

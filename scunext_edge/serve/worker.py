@@ -49,9 +49,9 @@ def main(state: Path) -> int:
     _silence_stderr()
     while (frame := frames.read(inbox)) is not None:
         signal.alarm(math.ceil(frame.header["timeout_s"]) + _SPARE_S)
-        answer = _answer(predictor, frame)
+        told = answer(predictor, frame)
         signal.alarm(0)
-        frames.write(outbox, answer)
+        frames.write(outbox, told)
     accepted.runner.close()
     return 0
 
@@ -72,7 +72,8 @@ def versions(accepted: Accepted) -> dict[str, Any]:
     }
 
 
-def _answer(predictor: Predictor, frame: Frame) -> Frame:
+def answer(predictor: Predictor, frame: Frame) -> Frame:
+    """What is said about one picture; nothing that it raises ends the worker."""
     try:
         done = segment(predictor, frame.blobs[0], Asked(**frame.header["asked"]))
     except Problem as problem:
