@@ -40,8 +40,8 @@ def main(state: Path) -> int:
     except ScunextEdgeError as error:
         accepted = Refusal(reason=str(error), hint=error.hint or "see the server's log")
     if isinstance(accepted, Refusal):
-        told = {"refused": accepted.reason, "hint": accepted.hint}
-        frames.write(outbox, Frame(header=told))
+        refusal = {"refused": accepted.reason, "hint": accepted.hint}
+        frames.write(outbox, Frame(header=refusal))
         return 1
     predictor = Predictor(accepted.runner)
     predictor.predict(np.zeros((64, 64, 3), np.uint8))  # engines do things late
