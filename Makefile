@@ -6,6 +6,7 @@ KERNELS ?= docs/results/bench-kernels.json
 TRIALS ?= docs/results/trials.json
 ARM64 ?= docs/results/arm64.json
 WEB ?= docs/results/web.json
+SERVE ?= docs/results/serve.json
 ORT_WEB := 1.30.0
 ARGS ?=
 
@@ -15,7 +16,7 @@ READY := .venv/.ready
 PEERS := .venv/.peers
 NATIVE := $(shell find scunext_edge/kernels/csrc -type f)
 
-.PHONY: bench bench-kernels bench-web wasm trials test check sanitize ports arm64 faults bundle-trial trt-check wheel clean
+.PHONY: bench bench-kernels bench-web wasm trials test check sanitize ports arm64 faults bundle-trial serve-trial trt-check wheel clean
 
 bench: $(READY)
 	$(BIN)/scunext-edge bench $(if $(DATA),--data $(DATA)) --out $(OUT) $(ARGS)
@@ -67,6 +68,11 @@ faults: $(READY)
 # browsers; arm64 by emulation.
 bundle-trial: $(READY)
 	$(BIN)/python tests/deploy/trial.py --out build/bundle-trial
+
+# The server under load, under made-up requests and under faults. Needs root for its full disk; SERVE names the record.
+serve-trial: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt locust
+	$(BIN)/python tests/serve/trial.py --out $(SERVE) $(ARGS)
 
 wheel: $(READY)
 	$(BIN)/python -m build --wheel

@@ -366,9 +366,27 @@ def _verified(paths: Sequence[Path], _: int | None) -> str:
     return textwrap.fill(head, WIDTH) + "\n\n" + _table(titles, rows)
 
 
+def _serve(paths: Sequence[Path], _: int | None) -> str:
+    """What the server was put through, and what came of it."""
+    content = _json(paths)
+    load, settings, served = content["load"], content["settings"], content["served"]
+    head = (
+        f"{served['model']} {served['form']} on {content['machine']['cpu_model']} with "
+        f"{content['machine']['cores_logical']} cores, {settings['workers']} workers, "
+        f"{settings['users']} clients that ask again at once, a JPEG of 600 x 800: "
+        f"{load['per_s']:.1f} pictures a second over {load['seconds']:.0f} s, median "
+        f"{load['p50_ms']} ms, p99 {load['p99_ms']} ms. Ready {content['start_s']:.1f} s after its "
+        "start, the first start of the bundle included."
+    )
+    words = {True: "yes", False: "**no**", None: "not tried"}
+    rows = [(it["name"], words[it["passed"]], it["told"]) for it in content["checks"]]
+    return textwrap.fill(head, WIDTH) + "\n\n" + _table(("", "as promised", "what came"), rows)
+
+
 VIEWS: dict[str, Callable[[Sequence[Path], int | None], str]] = {
     "results": _results,
     "verdict": _verdict,
+    "serve": _serve,
     "shipped": _shipped,
     "trained": _trained,
     "rows": _rows,

@@ -23,6 +23,7 @@ _EXTRAS = {
     "dicom": ("pydicom", "read DICOM, write DICOM Segmentations"),
     "ray": ("ray", "predict on a Ray cluster"),
     "bundle": ("cryptography", "make and check bundles"),
+    "serve": ("fastapi", "serve pictures over HTTP"),
 }
 
 

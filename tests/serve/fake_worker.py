@@ -11,11 +11,8 @@ import sys
 import time
 from pathlib import Path
 
-from scunext_edge.runtime.backends.fake import FakeRunner
-from scunext_edge.runtime.predictor import Predictor
-from scunext_edge.serve import frames, worker
+from scunext_edge.serve import frames
 from scunext_edge.serve.frames import Frame
-from scunext_edge.spec import ModelSpec
 
 VERSIONS = {
     "scunext_edge": "0",
@@ -35,7 +32,6 @@ def main():
     if len(sys.argv) > 1:
         frames.write(outbox, Frame(header={"refused": sys.argv[1], "hint": None}))
         return
-    predictor = Predictor(FakeRunner(ModelSpec(size=32)))
     frames.write(outbox, Frame(header={"ready": VERSIONS}))
     while (frame := frames.read(sys.stdin.buffer)) is not None:
         body = frame.blobs[0]
@@ -54,7 +50,17 @@ def main():
             continue
         if body.startswith(b"bug"):
             frame = Frame(header={"asked": {"no": "such field"}}, blobs=[body])
-        frames.write(outbox, worker.answer(predictor, frame))
+        frames.write(outbox, segmented(frame))
+
+
+def segmented(frame):
+    """Imported late: most of these workers never see a picture."""
+    from scunext_edge.runtime.backends.fake import FakeRunner
+    from scunext_edge.runtime.predictor import Predictor
+    from scunext_edge.serve import worker
+    from scunext_edge.spec import ModelSpec
+
+    return worker.answer(Predictor(FakeRunner(ModelSpec(size=32))), frame)
 
 
 if __name__ == "__main__":
