@@ -41,7 +41,7 @@ ENGINES = {
     "nncf", "tensorrt", "fvcore", "thop", "matplotlib", "jinja2", "pooch", "rich", "typer",
     "monai", "scipy", "pyarrow", "pynvml", "cryptography", "cyclonedx", "packageurl",
     "pydicom", "highdicom", "ray", "fastapi",
-    "starlette", "pydantic", "uvicorn", "prometheus_client",
+    "starlette", "uvicorn", "prometheus_client",
 }  # fmt: skip
 LIGHT = [
     "artifacts", "benchmarks.energy", "benchmarks.passport", "benchmarks.schedule",
