@@ -18,6 +18,7 @@ class Versions:
     model: str
     form: str  # the rung of the bundle's ladder that this device accepted
     precision: str
+    gate: str  # of accuracy: passed, reference, or why this form should not be relied on
     artifact: str
     engine: str
     engine_version: str

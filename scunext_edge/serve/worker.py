@@ -65,6 +65,7 @@ def versions(accepted: Accepted) -> dict[str, Any]:
         "model": accepted.bundle.model,
         "form": rung.name,
         "precision": rung.precision,
+        "gate": rung.gate,
         "artifact": accepted.acceptance.trial(rung.name).artifact_id,
         "engine": rung.backend,
         "engine_version": backend_module(rung.backend).offers()[0],

@@ -20,6 +20,7 @@ VERSIONS = {
     "model": "bright",
     "form": "fake",
     "precision": "fp32",
+    "gate": "failed",
     "artifact": "a",
     "engine": "fake",
     "engine_version": "0",

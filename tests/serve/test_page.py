@@ -96,6 +96,7 @@ def test_a_photo_is_segmented_by_the_server_and_cut_here(page, browser, predicto
     )
     wait_for_area(page, found.logits_hw > (140 - 128) / 16)
     assert "does not store them" in text(page, "where")
+    assert page.evaluate("document.getElementById('warning').hidden")
     assert "not assessed" in text(page, "quality-words")
 
 
@@ -140,6 +141,8 @@ def test_a_token_is_asked_for_and_kept_for_the_tab(browser, serve):
             page.wait_for(then)
         page.call("Page.reload")
         page.wait_for(OPEN)
+        assert "did not pass its accuracy gate" in text(page, "warning")
+        assert page.evaluate("!document.getElementById('warning').hidden")
         page.evaluate("document.getElementById('example').click()")
         page.wait_for("document.getElementById('name').textContent.startsWith('drawn-lesion')")
         assert page.evaluate("localStorage.length + document.cookie.length") == 0

@@ -29,6 +29,9 @@ async function untilReady() {
     setTimeout(() => untilReady().catch(tool.refuse), AGAIN_MS);
     return;
   }
+  const {gate} = told.versions;
+  at('warning').hidden = gate === 'passed' || gate === 'reference';
+  at('warning').textContent = `This network ${gate === 'failed' ? 'did not pass its accuracy gate' : 'was judged by no accuracy gate'}.`;
   showCard(Object.entries({
     Network: `${told.versions.model}, ${told.versions.precision.toUpperCase()}, on ${told.versions.engine} ${told.versions.engine_version}`,
     'Made by': `scunext-edge ${told.versions.scunext_edge}, bundle ${told.versions.bundle}, artifact ${told.versions.artifact}`,
