@@ -139,6 +139,7 @@ def _add_segment(app: FastAPI, service: Service, secret: list[Any]) -> None:
             float | None,
             Query(ge=1e-5, le=1000, allow_inf_nan=False, description="For the area in mm²."),
         ] = None,
+        frame: Annotated[int | None, Query(ge=1, le=1_000_000, description="Of several.")] = None,
         logits: Annotated[bool, Query(description="Also what the network said.")] = False,
         picture: Annotated[bool, Query(description="Also the picture as it was decoded.")] = False,
     ) -> Response:
@@ -156,6 +157,7 @@ def _add_segment(app: FastAPI, service: Service, secret: list[Any]) -> None:
             asked = Asked(
                 max_pixels=settings.max_pixels,
                 mm_per_pixel=mm_per_pixel,
+                frame=frame,
                 logits=logits,
                 picture=picture,
             )

@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import UnidentifiedImageError
 
-from scunext_edge.data.images import FORMATS, read_image
-from scunext_edge.errors import DataError, EngineError
+from scunext_edge.data.images import FORMATS, read_picture
+from scunext_edge.errors import BackendMissing, DataError, EngineError
 from scunext_edge.runtime.contour import contour
 from scunext_edge.runtime.predictor import Prediction, Predictor, at_image_size
 from scunext_edge.serve.problems import Problem
@@ -29,6 +29,7 @@ class Asked:
 
     max_pixels: int
     mm_per_pixel: float | None = None
+    frame: int | None = None  # of several, from 1
     logits: bool = False
     picture: bool = False
 
@@ -89,13 +90,16 @@ def _decoded(body: bytes, asked: Asked) -> tuple[Image, tuple[float, float] | No
     """The image, its spacing in mm between rows and columns, and who says so."""
     _check_header(body, asked.max_pixels)
     try:
-        image = read_image(body)
+        picture = read_picture(body, frame=asked.frame, name="the picture")
     except DataError as error:
         raise Problem("no-picture", str(error), error.hint) from error
+    except BackendMissing as error:
+        raise Problem("wrong-type", str(error), error.hint) from error
+    image = picture.image
     _check_pixels(image.shape[0], image.shape[1], asked.max_pixels)
     if asked.mm_per_pixel is not None:
         return image, (asked.mm_per_pixel, asked.mm_per_pixel), "request"
-    return image, None, None
+    return image, picture.spacing_mm, picture.spacing_at
 
 
 def _check_header(body: bytes, max_pixels: int) -> None:

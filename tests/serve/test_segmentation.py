@@ -77,7 +77,7 @@ def test_the_picture_comes_back_as_it_was_decoded(predictor, encode):
 
 @pytest.mark.parametrize("size", [(101, 100), (9_000, 9_000), (20_000, 10_000), (65_000, 65_000)])
 def test_too_many_pixels_are_refused_by_the_header(predictor, size, monkeypatch):
-    monkeypatch.setattr("scunext_edge.serve.segmentation.read_image", pytest.fail)
+    monkeypatch.setattr("scunext_edge.serve.segmentation.read_picture", pytest.fail)
     problem = refused(predictor, declared(*size))
     assert (problem.kind, problem.status) == ("too-many-pixels", 413)
     assert "10,000" in problem.detail
@@ -96,3 +96,9 @@ def test_what_is_no_picture_is_refused_in_words(predictor, body):
 def test_a_picture_that_is_cut_off_is_refused(predictor, lesion):
     problem = refused(predictor, lesion[: len(lesion) // 2], Asked(max_pixels=200_000))
     assert problem.kind == "no-picture"
+
+
+def test_a_dicom_file_that_is_cut_off_is_refused_in_words(predictor):
+    problem = refused(predictor, bytes(128) + b"DICM" + b"\x02\x00\x00\x00UL\x04\x00")
+    assert problem.kind in ("no-picture", "wrong-type")  # the second where pydicom is absent
+    assert problem.hint
