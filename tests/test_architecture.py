@@ -18,6 +18,7 @@ LAYERS = [
     {"errors"},
     {"spec", "storage", "progress", "provenance"},
     {"artifacts", "data", "isolate", "kernels", "metrics", "results"},
+    {"quality"},
     {"models", "runtime", "weights"},
     {"training", "benchmarks", "evaluation", "web"},
     {"export", "report"},

@@ -13,6 +13,7 @@ from scunext_edge.deploy.acceptance import Acceptance
 from scunext_edge.deploy.bundle import Bundle, Rung, read
 from scunext_edge.deploy.manifest import MANIFEST, compare
 from scunext_edge.deploy.verify import id_of
+from scunext_edge.quality.limits import FILE, Limits, load_limits
 from scunext_edge.runtime.registry import backend_module, open_runner
 from scunext_edge.runtime.runner import Runner
 
@@ -27,6 +28,7 @@ class Accepted:
     rung: Rung
     bundle: Bundle
     acceptance: Acceptance
+    limits: Limits | None  # None: the bundle holds none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +64,10 @@ def open_accepted(state: Path) -> Accepted | Refusal:
     if artifact.id != trial.artifact_id or version != trial.version:
         problem = f"{rung.name} is another file or engine now ({rung.backend} {version})"
         return Refusal(reason=f"the acceptance does not hold any more: {problem}", hint=_AGAIN)
+    path = bundle.directory / FILE
+    limits = load_limits(path) if path.is_file() else None  # the manifest says what has to be there
     runner = open_runner(artifact, rung.backend, device=rung.device, threads=rung.threads)
-    return Accepted(runner=runner, rung=rung, bundle=bundle, acceptance=record)
+    return Accepted(runner=runner, rung=rung, bundle=bundle, acceptance=record, limits=limits)
 
 
 def _void(record: Acceptance) -> str | None:

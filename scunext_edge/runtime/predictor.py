@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from scunext_edge.data.preprocess import to_image_size, to_network
 from scunext_edge.errors import EngineError
+from scunext_edge.quality.assess import Quality, assess
+from scunext_edge.quality.limits import Limits
 from scunext_edge.runtime.runner import Runner, infer
 from scunext_edge.spec import Image, Mask
 
@@ -19,6 +21,7 @@ class Prediction:
 
     logits_hw: npt.NDArray[np.float32]
     mask: Mask  # where the logit exceeds 0
+    quality: Quality | None = None  # None: nobody has set limits for this network
 
     @property
     def area_fraction(self) -> float:
@@ -29,8 +32,9 @@ class Prediction:
 class Predictor:
     """Stretch to the network's size, infer, resize the logits back, threshold there."""
 
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
+    def __init__(self, runner: Runner, limits: Limits | None = None) -> None:
+        """With ``limits``, every prediction says whether it may be used."""
+        self._runner, self._limits = runner, limits
 
     def predict(self, image: Image) -> Prediction:
         """Segment uint8 [H, W, 3] RGB of any size. Logits that are no numbers: ``EngineError``."""
@@ -43,4 +47,5 @@ class Predictor:
                 hint="run the FP32 artifact on another engine to find out which of both is broken",
             )
         logits_hw = to_image_size(logits, height, width)
-        return Prediction(logits_hw=logits_hw, mask=logits_hw > 0)
+        quality = assess(network_image, logits, self._limits) if self._limits else None
+        return Prediction(logits_hw=logits_hw, mask=logits_hw > 0, quality=quality)

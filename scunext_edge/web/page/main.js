@@ -32,7 +32,7 @@ async function start() {
     throw new Refusal('This browser cannot run the engine: it has no WebAssembly SIMD.', 'Use a browser of 2023 or later.');
   const golden = release.golden.map((it, i) => ({...it, bytes: pictures[i]}));
   ask = clientOf(await startWorker());
-  ({isa} = await ask('start', {engine: engineBytes, network, golden}));
+  ({isa} = await ask('start', {engine: engineBytes, network, golden, quality: release.quality}));
   at('loading').hidden = true;
   at('tool').hidden = false;
   at('tested').textContent = `Self-test passed: ${golden.length} pictures, every pixel as expected (${isa}).`;
@@ -61,6 +61,16 @@ function complain(error) {
   at('problem-hint').textContent = error.hint ?? '';
 }
 
+/** The reasons not to use this mask, each with what to do about it. */
+function warn(quality) {
+  at('warning').hidden = !quality || quality.usable;
+  at('warning-reasons').replaceChildren(...(quality?.flags ?? []).map(({what}) => {
+    const line = document.createElement('li');
+    line.textContent = what;
+    return line;
+  }));
+}
+
 function describe() {
   if (!photo) return;
   const {area, threshold, outlines} = shown, marked = ruler.value(), mm2 = areaInMm2(area, marked);
@@ -77,7 +87,8 @@ function describe() {
   const found = area ? `${whole.format(area)} pixels outlined, ${percent(area / (photo.width * photo.height))} of the photo` :
     'Nothing reaches the threshold: no outline';
   at('canvas').setAttribute('aria-label', `${photo.name}: ${found}.`);
-  say(`${found}${mm2 === null ? '' : `, ${few.format(mm2)} mm²`}.`);
+  const warned = photo.quality?.usable === false ? 'Do not use this mask. ' : '';
+  say(`${warned}${found}${mm2 === null ? '' : `, ${few.format(mm2)} mm²`}.`);
 }
 
 // --- a photo ---
@@ -102,6 +113,7 @@ async function open(file) {
     stage.show(photo);
     at('name').textContent = `${photo.name}, ${photo.width} × ${photo.height}`;
     at('time').textContent = `${few.format(photo.times.network)} ms in the network, ${few.format(photo.times.total)} ms in all.`;
+    warn(photo.quality);
     describe();
   } catch (error) {
     complain(error);

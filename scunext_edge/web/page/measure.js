@@ -47,6 +47,7 @@ export function recordOf({photo, cut, ruler, release, isa, now}) {
       length_mm: millimetresPerPixel(ruler) === null ? null : ruler.lengthMm,
       mm_per_pixel: millimetresPerPixel(ruler),
     },
+    quality: photo.quality, // of the model's own threshold; null: no limits were set
     contour: cut.outlines.map((corners) => pairs(corners)),
     time_ms: photo.times,
   };

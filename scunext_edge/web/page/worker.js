@@ -4,6 +4,7 @@ import {sha256} from './digest.js';
 import {MIDDLE} from './measure.js';
 import {rimOf} from './outline.js';
 import {encodePng} from './png.js';
+import {assess} from './quality.js';
 import {Refusal} from './refusal.js';
 import {loadScunext} from './scunext.js';
 import {cutWithOutlines, segment} from './segment.js';
@@ -12,14 +13,15 @@ import {selfTest} from './golden.js';
 const PREVIEW_SIDE = 1600;
 const GREEN = [0, 255, 128];
 
-let model, picture, segmented, latest;
+let model, limits, picture, segmented, latest;
 
 const calls = {
   /** Opens the model and tests it. Nothing else is answered before. */
-  async start({engine, network, golden}) {
+  async start({engine, network, golden, quality}) {
     const loaded = await loadScunext(engine, network);
     await selfTest(loaded, golden, decode);
     model = loaded;
+    limits = quality;
     return {isa: model.isa};
   },
 
@@ -29,10 +31,11 @@ const calls = {
     const bytes = new Uint8Array(await file.arrayBuffer());
     const opened = await decode(bytes);
     const decoded = performance.now();
-    let found, first;
+    let found, first, quality;
     try {
       found = segment(model, opened);
       first = cutWithOutlines(found, MIDDLE);
+      quality = assess(found.rgb, found.logits, limits);
     } catch (error) {
       opened.close();
       throw error;
@@ -42,7 +45,7 @@ const calls = {
     [picture, segmented, latest] = [opened, found, first];
     const preview = previewOf(opened);
     const {width, height} = opened;
-    return [{width, height, times, sha256: await sha256(bytes), preview, cut: withoutMask(first)}, [preview]];
+    return [{width, height, times, sha256: await sha256(bytes), preview, quality, cut: withoutMask(first)}, [preview]];
   },
 
   /** The same photo at another threshold. */
