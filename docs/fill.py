@@ -26,6 +26,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from scunext_edge import cli_measure
+from scunext_edge.pipeline.quality import page as quality
 from scunext_edge.pipeline.web.table import engine_table
 from scunext_edge.report import numbers, verdict
 from scunext_edge.report.naming import precision_name
@@ -366,6 +367,27 @@ def _verified(paths: Sequence[Path], _: int | None) -> str:
     return textwrap.fill(head, WIDTH) + "\n\n" + _table(titles, rows)
 
 
+def _quality_flags(paths: Sequence[Path], _: int | None) -> str:
+    """The flags of a network: limits and false alarms, under what they rest on."""
+    record = _json(paths)
+    return "\n".join([*quality.about(record), "", *quality.flags(record)])
+
+
+def _quality_caught(paths: Sequence[Path], _: int | None) -> str:
+    """Planted faults and pictures of other kinds, and who notices."""
+    return "\n".join(quality.caught(_json(paths)))
+
+
+def _quality_kept(paths: Sequence[Path], _: int | None) -> str:
+    """What leaving out flagged masks is good for, network by network."""
+    return "\n".join(quality.kept([_json([path]) for path in paths]))
+
+
+def _quality_surest(paths: Sequence[Path], _: int | None) -> str:
+    """Mean Dice of the masks that the network is surest of."""
+    return "\n".join(quality.surest(_json(paths)))
+
+
 VIEWS: dict[str, Callable[[Sequence[Path], int | None], str]] = {
     "results": _results,
     "verdict": _verdict,
@@ -377,6 +399,10 @@ VIEWS: dict[str, Callable[[Sequence[Path], int | None], str]] = {
     "needs": _needs,
     "searched": _searched,
     "verified": _verified,
+    "quality-flags": _quality_flags,
+    "quality-caught": _quality_caught,
+    "quality-kept": _quality_kept,
+    "quality-surest": _quality_surest,
     "transcript": _transcript,
     "trials": _trials,
     "web": _web,

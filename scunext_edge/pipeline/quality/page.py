@@ -37,10 +37,15 @@ def about(record: Record) -> list[str]:
     """Which images, in words."""
     of, settings = record["about"], record["rule"]["settings"]
     found = record["rates"]["predictors"]
-    return [
+    lines = [
         f"Limits set on {_parts(of['set_on'])}, measured on {_parts(of['measured_on'])}, "
         f"with {of['backend']} {of['precision'].upper()}, at the network's size. A fault is "
         f"harmful from a mean loss of {settings['harm']:g} of Dice. Intervals: Wilson, 95 %.",
+    ]
+    if found is None:
+        return lines
+    return [
+        *lines,
         "",
         f"To find the {found['bad_to_find']} masks below a Dice of {found['dice_below']:g}: AUC "
         f"{found['auc_confidence']:.3f} by the confidence alone, {found['auc_logistic']:.3f} by a "

@@ -107,9 +107,14 @@ def auc(scores: Numbers, positive: npt.NDArray[np.bool_]) -> float:
     return float(((high > low) + 0.5 * (high == low)).mean())
 
 
-def predictors(fit: Sequence[Row], test: Sequence[Row], bad: float) -> dict[str, Any]:
-    """Whether a logistic regression on all signals finds bad masks better than confidence alone."""
+def predictors(fit: Sequence[Row], test: Sequence[Row], bad: float) -> dict[str, Any] | None:
+    """Whether a logistic regression on all signals finds bad masks better than confidence alone.
+
+    None where there is no bad mask, or no other, to fit on or to find.
+    """
     y, truth = (np.array([(row.dice or 0.0) < bad for row in rows]) for rows in (fit, test))
+    if any(it.all() or not it.any() for it in (y, truth)):
+        return None
     x, seen = (np.stack([column(rows, it) for it in SIGNALS], axis=1) for rows in (fit, test))
     mean, spread = x.mean(axis=0), x.std(axis=0) + 1e-9
     weights = _logistic((x - mean) / spread, y)
