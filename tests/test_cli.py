@@ -288,6 +288,9 @@ def test_predict_writes_a_mask_an_overlay_and_a_line_of_json_each(run, tmp_path,
 
 def test_predict_says_once_that_a_network_has_no_limits(run, tmp_path, photo, network):
     shutil.copyfile(photo, tmp_path / "second.jpg")
+    card = json.loads((network.directory / "card.json").read_text())
+    card["details"]["checkpoint"] = "another"
+    (network.directory / "card.json").write_text(json.dumps(card))
     code, out, err = run("predict", photo, "second.jpg", "-o", "o", "--model", network.directory)
     assert [json.loads(line)["quality"] for line in out.splitlines()] == [None, None]
     assert (code, err.count("has no limits of quality")) == (0, 1)
@@ -307,12 +310,12 @@ def test_predict_says_which_masks_not_to_use_and_ends_well(run, tmp_path):
 
 
 def test_predict_refuses_limits_of_another_network(run, photo, network):
-    limits = Path(shipped.__file__).parent / "scunext" / "quality.json"
+    limits = Path(shipped.__file__).parent / "unext" / "quality.json"
     code, out, err = run(
         "predict", photo, "--out", "o", "--model", network.directory, "--limits", limits
     )
     assert (code, out) == (2, "")
-    assert "is about scunext of checkpoint" in said(err)
+    assert "is about unext of checkpoint" in said(err)
 
 
 def test_predict_does_what_can_be_done_and_ends_with_1(run, tmp_path, photo, network):

@@ -59,7 +59,7 @@ def flags(record: Record) -> list[str]:
     alarms, told = record["rates"]["false_alarms"], record["rule"]
     lines = [
         [
-            f"`{rule.name}`",
+            rule.name,
             f"{rule.signal} {'below' if rule.below else 'above'} {record['limits'][rule.name]:.3g}",
             _level(told[rule.name]["mildest_harmful"]),
             share(alarms[rule.name]),
@@ -74,7 +74,7 @@ def caught(record: Record) -> list[str]:
     """A line per case: what it costs, and who notices."""
     lines = [
         [
-            f"`{it['flag']}`",
+            it["flag"],
             it["case"] + (f" {it['level']:g}" if it["level"] else ""),
             str(it["by_this_flag"]["of"]),
             None if it["dice_lost"] is None else score(it["dice_lost"]),
@@ -95,7 +95,7 @@ def kept(records: Sequence[Record]) -> list[str]:
         for bad in found["bad"]:
             lines.append(
                 [
-                    f"`{record['model']}`",
+                    record["model"],
                     share(found["left_out"]),
                     " / ".join(
                         _dice(found[it]) for it in ("dice_all", "dice_kept", "dice_left_out")

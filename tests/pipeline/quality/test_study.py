@@ -77,7 +77,7 @@ def test_every_rate_can_be_computed_again_from_the_record(run):
 
 def test_its_page_has_a_line_for_every_flag_and_case(run):
     page = (run / "quality.md").read_text(encoding="utf-8")
-    assert all(f"| `{rule.name}`" in page for rule in FLAGS)
+    assert all(f"| {rule.name} " in page for rule in FLAGS)
     assert "Gaussian blur, sigma 8" in page
     assert "red and blue exchanged" in page
 
