@@ -171,14 +171,16 @@ def _about(folder: Path, parts: dict[str, Dataset]) -> dict[str, Any]:
     }
 
 
-def _plain(rows: Sequence[Row]) -> list[list[Any]]:
-    """A row per picture, as ``columns`` has it: enough digits to compute every rate again."""
+def _plain(rows: Sequence[Row]) -> list[str]:
+    """A line per picture, tabs between what ``columns`` names: every rate can be computed again."""
     return [
-        [
-            *(row.id, row.flag, row.case, row.level),
-            None if row.dice is None else round(row.dice, _DIGITS),
-            *(float(f"{row.values[name]:.{_DIGITS}g}") for name in SIGNALS),
-        ]
+        "\t".join(
+            (
+                *(row.id, row.flag or "", row.case, f"{row.level:g}"),
+                "" if row.dice is None else f"{row.dice:.{_DIGITS}f}",
+                *(f"{row.values[name]:.{_DIGITS}g}" for name in SIGNALS),
+            )
+        )
         for row in rows
     ]
 

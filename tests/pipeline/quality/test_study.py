@@ -59,13 +59,19 @@ def test_its_limits_can_be_loaded_and_are_about_that_network(run):
 def test_every_rate_can_be_computed_again_from_the_record(run):
     record = read_json(run / "unext.json")
     columns = record["columns"]
-    rows = [
-        Row(
-            **dict(zip(columns[:5], line, strict=False)),
-            values=dict(zip(columns[5:], line[5:], strict=True)),
+    rows = []
+    for line in record["measured"]:
+        id, flag, case, level, dice, *values = line.split("\t")
+        rows.append(
+            Row(
+                id=id,
+                flag=flag or None,
+                case=case,
+                level=float(level),
+                dice=float(dice) if dice else None,
+                values=dict(zip(columns[5:], map(float, values), strict=True)),
+            )
         )
-        for line in record["measured"]
-    ]
     again = error_rates(rows, record["limits"])
     for name, found in again["false_alarms"].items():
         assert found == record["rates"]["false_alarms"][name]
