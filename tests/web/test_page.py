@@ -112,7 +112,8 @@ def test_a_mask_not_to_be_used_is_an_alert_with_the_remedy(page, browser, photo,
     Image.fromarray(read_image(photo) // 12).save(dark)
     segment(page, dark)
     page.wait_for("!document.getElementById('warning').hidden")
-    assert "Do not use this mask: too dark: add light" in text(page, "warning").replace("\n", " ")
+    assert "Do not use this mask:" in text(page, "warning")
+    assert "too dark: add light" in text(page, "warning-reasons")
     page.wait_for("document.getElementById('status').textContent.startsWith('Do not use')")
     record = json.loads(saved(page, browser, tmp_path, "save-json", "dark.json").read_text())
     assert not record["quality"]["usable"]
