@@ -51,8 +51,8 @@ LIGHT = [
     "evaluation.worker", "export.export", "export.worker", "isolate", "metrics",
     "models.catalogue", "pipeline.bench", "pipeline.folders.run", "pipeline.folders.worker",
     "pipeline.quality.study", "pipeline.quantize.quantize", "pipeline.verify.verify", "progress",
-    "quality.assess", "report.write", "results", "runtime.predict_files", "runtime.registry", "tables", "web.pack",
-    "weights.shipped",
+    "quality.assess", "report.write", "results", "runtime.predict_files", "runtime.registry",
+    "tables", "web.pack", "weights.shipped",
 ]  # fmt: skip
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))
