@@ -6,11 +6,11 @@ import fnmatch
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from scunext_edge.data.datasets import Dataset, FolderDataset, open_dataset
+from scunext_edge.data.datasets import Dataset, open_dataset
 from scunext_edge.data.duplicates import near_duplicates
 from scunext_edge.data.splits import Split, draw_subset, make_folds, make_split
 from scunext_edge.errors import ArtifactError, ConfigError
@@ -48,11 +48,17 @@ class Trial:
 
     @property
     def key(self) -> str:
-        """16 hexadecimal digits; the same network on the same images is the same trial."""
+        """16 hexadecimal digits; the same network on the same images is the same trial.
+
+        A setting at its default does not count, so that one which is added later, and by default
+        changes nothing, leaves the keys of stored trials as they are.
+        """
+        defaults = {each.name: each.default for each in fields(Recipe)}
+        recipe = asdict(self.recipe).items()
         content = {
             "model": self.arm.model,
             "options": dict(self.arm.options),
-            "recipe": asdict(self.recipe),
+            "recipe": {name: value for name, value in recipe if value != defaults[name]},
             "devices": self.devices,
             "images": dict(self.cut.hashes),
         }
@@ -136,8 +142,6 @@ def make_plan(
 
 def _shared(recipe: Recipe, devices: int) -> Recipe:
     """The recipe's batch is that of all devices together; a run wants that of each."""
-    from dataclasses import replace
-
     if recipe.batch % devices:
         raise ConfigError(
             f"a batch of {recipe.batch} cannot be shared by {devices} devices",
@@ -190,8 +194,3 @@ def _cut(whole: Dataset, split: Split, *, name: str, seed: int) -> Cut:
         )
     hashes = {part: images.hash for part, images in parts.items()}
     return Cut(name=name, seed=seed, split=split, hashes=hashes)
-
-
-def open_whole(folder: Path) -> FolderDataset:
-    """The data set of a plan, as a trial opens it again."""
-    return open_dataset(folder)

@@ -43,7 +43,7 @@ def finished(path: Path, terms: Mapping[str, Any]) -> dict[str, Mapping[str, Any
     held = load_results(path)
     plain = json.loads(json.dumps(dict(terms)))
     for name in _SAME:
-        if held.terms.get(name) != plain[name]:
+        if _decisive(held.terms.get(name)) != _decisive(plain[name]):
             raise ConfigError(
                 f"{path} holds trials of another {name}: {_brief(held.terms.get(name))}, "
                 f"not {_brief(plain[name])}",
@@ -68,6 +68,17 @@ def _text(terms: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> str:
         "  " + json.dumps(trial, separators=(",", ":"), allow_nan=False) for trial in trials
     )
     return f'{head[:-2]},\n "trials": [\n{lines}\n ]\n}}\n'
+
+
+def _decisive(value: Any) -> Any:
+    """Without words, and without what is not set: a setting added later changes nothing."""
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        name: _decisive(each)
+        for name, each in value.items()
+        if name != "label" and each not in (None, False, {}, [])
+    }
 
 
 def _brief(value: Any) -> str:

@@ -15,7 +15,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from scunext_edge.errors import DataError, ScunextEdgeError
+from scunext_edge.errors import ConfigError, DataError, ScunextEdgeError
+from scunext_edge.experiments.sources import code_digest
 from scunext_edge.storage import locked, read_json, write_json
 
 JOB, RECORD, FAILURE, RUN = "job.json", "trial.json", "failure.json", "training"
@@ -57,6 +58,11 @@ def make(job: Mapping[str, Any], folder: Path) -> dict[str, Any] | None:
     from scunext_edge.training.start import speaks
     from scunext_edge.training.train import Job, train
 
+    if job["code"] != code_digest():
+        raise ConfigError(
+            "the code changed since the experiment was started",
+            hint="start it again, and leave the code alone meanwhile",
+        )
     torch.set_num_threads(job["threads"])
     whole = open_dataset(Path(job["folder"]))
     recipe = from_mapping(job["recipe"])
