@@ -43,6 +43,15 @@ def experiment(
     ] = None,
     accelerator: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     devices: Annotated[int, typer.Option(min=1, help="Of each trial; more than one is DDP.")] = 1,
+    address: Annotated[
+        str | None, typer.Option(help="Ray: HOST:PORT or auto; local: Ray on this machine.")
+    ] = None,
+    cpus: Annotated[
+        float | None, typer.Option(min=0, help="Ray: cores that a trial asks for.")
+    ] = None,
+    gpus: Annotated[
+        float | None, typer.Option(min=0, help="Ray: GPUs that a trial asks for; 0.5: half.")
+    ] = None,
     other_code: Annotated[
         str, typer.Option(help="Trials made by other code: ask, keep or redo.")
     ] = "ask",
@@ -61,11 +70,15 @@ def experiment(
 
     if other_code not in ("ask", "keep", "redo"):
         raise ConfigError(f"--other-code is ask, keep or redo, not {other_code!r}")
+    threads = threads or max(1, (os.cpu_count() or 1) // workers)
     settings = Settings(
         out=out,
         record=record or out / "results.json",
         workers=workers,
-        threads=threads or max(1, (os.cpu_count() or 1) // workers),
+        threads=threads,
+        address=address,
+        cpus=threads * devices if cpus is None else cpus,
+        gpus=devices * float(accelerator == "cuda") if gpus is None else gpus,
         accelerator=accelerator,
         other_code=other_code,  # type: ignore[arg-type]
     )

@@ -21,12 +21,12 @@ LAYERS = [
     {"models", "runtime", "weights"},
     {"training", "benchmarks", "evaluation", "web"},
     {"export", "report"},
-    {"pipeline"},
+    {"experiments", "pipeline"},
     {"deploy"},
     {"doctor"},
     {"tables"},
     {"cli_options"},
-    {"cli_data", "cli_deploy", "cli_measure", "cli_proof"},
+    {"cli_data", "cli_deploy", "cli_experiment", "cli_measure", "cli_proof"},
     {"cli"},
     {"__main__"},
 ]
@@ -38,7 +38,7 @@ EXCEPTIONS = {("runtime/backends/eager.py", "models")}
 ENGINES = {
     "torch", "lightning_fabric", "safetensors", "onnx", "onnxruntime", "onnxscript", "openvino",
     "nncf", "tensorrt", "fvcore", "thop", "matplotlib", "jinja2", "pooch", "rich", "typer",
-    "monai", "scipy", "pyarrow", "pynvml", "cryptography", "cyclonedx", "packageurl",
+    "monai", "scipy", "pyarrow", "pynvml", "cryptography", "cyclonedx", "packageurl", "ray",
 }  # fmt: skip
 LIGHT = [
     "artifacts", "benchmarks.energy", "benchmarks.passport", "benchmarks.schedule",

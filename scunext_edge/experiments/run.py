@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from scunext_edge.errors import ArtifactError, ConfigError, EngineError, ScunextEdgeError
 from scunext_edge.experiments import results
+from scunext_edge.experiments.cluster import run_on_ray
 from scunext_edge.experiments.launch import epochs_done
 from scunext_edge.experiments.local import run_local
 from scunext_edge.experiments.plan import Plan, Trial
@@ -31,6 +32,9 @@ class Settings:
     workers: int = 1
     threads: int = 1  # of each trial
     accelerator: str = "cpu"
+    address: str | None = None  # of a Ray cluster; "local": Ray here; null: without Ray
+    cpus: float = 1.0  # that a trial asks Ray for
+    gpus: float = 0.0
     other_code: OtherCode = "ask"
 
 
@@ -111,13 +115,25 @@ def run(
         count += 1
         advance("trials", count, len(wanted))
 
+    epochs = sum(trial.recipe.epochs for trial in state.missing)
+
     def on_look() -> None:
-        for job, folder in jobs:
-            if (folder / JOB).exists() and not (folder / RECORD).exists():
-                advance(str(job["name"]), epochs_done(folder), job["recipe"]["epochs"])
+        advance("epochs", sum(epochs_done(folder) for _, folder in jobs), epochs)
 
     advance("trials", count, len(wanted))
-    failed = run_local(jobs, workers=settings.workers, on_record=on_record, on_look=on_look)
+    if settings.address is None or not jobs:
+        failed = run_local(jobs, workers=settings.workers, on_record=on_record, on_look=on_look)
+    else:
+        failed = run_on_ray(
+            jobs,
+            settings.out.resolve(),
+            address=settings.address,
+            cpus=settings.cpus,
+            gpus=settings.gpus,
+            workers=settings.workers,
+            on_record=on_record,
+            on_look=on_look,
+        )
     if failed:
         raise _summary(failed, len(jobs))
 

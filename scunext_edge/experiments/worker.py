@@ -20,6 +20,7 @@ from scunext_edge.experiments.sources import code_digest
 from scunext_edge.storage import locked, read_json, write_json
 
 JOB, RECORD, FAILURE, RUN = "job.json", "trial.json", "failure.json", "training"
+_WAIT_S = 120.0  # for a process that made this trial before and is about to end
 _LOOK_S = 1.0  # how often a trial looks whether who started it is still there
 
 
@@ -30,12 +31,12 @@ def main(folder: Path, parent: int) -> int:
     """
     job = read_json(folder / JOB)
     if os.environ.get("LOCAL_RANK", "0") != "0":  # a helper of DDP, started by Fabric
-        _end_without(os.getppid())
+        end_without(os.getppid())
         make(job, folder)
         return 0
-    _end_without(parent)
+    end_without(parent)
     try:
-        with locked(folder):
+        with locked(folder, wait_s=_WAIT_S):
             write_json(folder / RECORD, make(job, folder))
     except ScunextEdgeError as error:
         sys.stderr.write(f"{error}\n")
@@ -170,7 +171,7 @@ def _cost(job: Mapping[str, Any]) -> dict[str, int]:
     return {"params": elements(network.parameters()), "macs": count.macs}
 
 
-def _end_without(parent: int) -> None:
+def end_without(parent: int) -> None:
     """End this process when the one that started it is gone: nobody would take its record."""
 
     def watch() -> None:
