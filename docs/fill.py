@@ -26,6 +26,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from scunext_edge import cli_measure
+from scunext_edge.experiments.results import load_results
+from scunext_edge.experiments.text import written
 from scunext_edge.pipeline.web.table import engine_table
 from scunext_edge.report import numbers, verdict
 from scunext_edge.report.naming import precision_name
@@ -366,6 +368,13 @@ def _verified(paths: Sequence[Path], _: int | None) -> str:
     return textwrap.fill(head, WIDTH) + "\n\n" + _table(titles, rows)
 
 
+def _experiment(paths: Sequence[Path], lines: int | None) -> str:
+    """The text of a results file, a level deeper and without its title."""
+    (path,) = paths
+    text = written(load_results(path)).partition("\n\n")[2]
+    return text.replace("\n## ", "\n#### ").strip()
+
+
 VIEWS: dict[str, Callable[[Sequence[Path], int | None], str]] = {
     "results": _results,
     "verdict": _verdict,
@@ -379,6 +388,7 @@ VIEWS: dict[str, Callable[[Sequence[Path], int | None], str]] = {
     "verified": _verified,
     "transcript": _transcript,
     "trials": _trials,
+    "experiment": _experiment,
     "web": _web,
 }
 

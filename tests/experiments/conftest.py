@@ -22,21 +22,6 @@ from scunext_edge.experiments.run import Settings
 
 TINY = {"label": "tiny", "preset": "fast", "size": 32, "recipe": {"epochs": 2, "batch": 4}}
 RANDOM = {"kind": "random", "seeds": [1], "test": 0.25, "val": 0.1}
-TEXT = """
-title = "One"
-[splits]
-kind = "random"
-seeds = [1]
-test = 0.25
-val = 0.1
-[[arm]]
-model = "unext"
-[protocol]
-label = "tiny"
-preset = "fast"
-size = 32
-recipe = { epochs = 40, batch = 4 }
-"""
 
 
 @pytest.fixture(scope="session")
