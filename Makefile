@@ -59,9 +59,9 @@ arm64: $(READY)
 	$(BIN)/python tests/arm64/compare.py --python build/arm64/python --out $(ARM64)
 	$(BIN)/python -m pytest -q -m slow tests/pipeline/remote/test_arm64.py
 
-# Trials of an experiment on real Ray processes that are killed in the middle.
+# Trials of an experiment on real Ray processes that are killed in the middle, and by DDP.
 ray: $(READY)
-	$(BIN)/python -m pytest -q -m slow tests/experiments/test_ray.py
+	$(BIN)/python -m pytest -q -m slow tests/experiments
 
 # Is each fault that can happen to an export caught? Plants them one by one.
 faults: $(READY)

@@ -45,8 +45,9 @@ LIGHT = [
     "benchmarks.stats", "benchmarks.worker", "data.check", "data.fetch", "data.source",
     "data.synthetic", "deploy.__main__", "deploy.accepted", "deploy.make", "deploy.signing",
     "deploy.start", "deploy.verify", "doctor", "evaluation.acceptance", "evaluation.boundary",
-    "evaluation.evaluate", "evaluation.examine_worker", "evaluation.worker", "export.export",
-    "export.worker", "isolate", "metrics", "models.catalogue", "pipeline.bench",
+    "evaluation.evaluate", "evaluation.examine_worker", "evaluation.worker", "experiments.run",
+    "experiments.text", "experiments.worker", "export.export", "export.worker", "isolate",
+    "metrics", "models.catalogue", "pipeline.bench",
     "pipeline.quantize.quantize", "pipeline.verify.verify", "progress", "report.write", "results",
     "runtime.predict_files", "runtime.registry", "tables", "web.pack", "weights.shipped",
 ]  # fmt: skip

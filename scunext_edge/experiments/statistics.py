@@ -13,7 +13,7 @@ from scunext_edge.benchmarks.intervals import t_quantile
 from scunext_edge.evaluation.bootstrap import CONFIDENCE, RESAMPLES
 
 _EXACT = 20  # so many signs are flipped in every way; more of them at random
-_FLIPS = 100_000
+_FLIPS = 20_000
 _BLOCK = 500  # resamples at a time
 
 Values = npt.NDArray[np.float64]
@@ -65,7 +65,7 @@ def sign_flips(differences: Sequence[float] | Values, *, seed: int = 0) -> float
     """p of the paired permutation test: how often random signs give as large a mean, or larger.
 
     Every way to set the signs is counted for up to 20 differences (so n of them cannot give less
-    than 2 / 2^n), 100,000 random ones beyond.
+    than 2 / 2^n), 20,000 random ones beyond.
     """
     values = np.asarray(differences, dtype=np.float64)
     seen = abs(float(values.sum())) - 1e-12

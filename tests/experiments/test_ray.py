@@ -77,6 +77,7 @@ def session_of(pid):
     return [(int(pid), name) for pid, name in rows]
 
 
+@pytest.mark.slow
 def test_a_task_makes_a_trial_again_whose_process_was_killed(planned, settings, watch):
     """What runs in a worker of Ray, without Ray around it."""
     plan, chosen = planned(recipe={"epochs": 8}), settings()
