@@ -80,6 +80,9 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Instead of the preset's.")] = None,
     batch: Annotated[int | None, typer.Option(help="Instead of the preset's.")] = None,
     edge: Annotated[float | None, typer.Option(help="Weight of the edge term; 0: off.")] = None,
+    deep: Annotated[
+        float | None, typer.Option(help="Weight of maps inside the network, if it has any; 0: off.")
+    ] = None,
     size: Annotated[int, typer.Option(help="Side of the network's input, in pixels.")] = 256,
     seed: Annotated[int, typer.Option(help="Of weights, order and augmentation.")] = 0,
     precision: Annotated[str, typer.Option(help="fp32, or bf16 where it pays.")] = "bf16",
@@ -99,9 +102,8 @@ def train(
     from scunext_edge.training.recipe import preset as recipe_of
     from scunext_edge.training.start import Machine, speaks, start
 
-    recipe = recipe_of(
-        preset, epochs=epochs, batch=batch, edge=edge, size=size, seed=seed, precision=precision
-    )
+    changes = {"epochs": epochs, "batch": batch, "edge": edge, "deep": deep, "seed": seed}
+    recipe = recipe_of(preset, size=size, precision=precision, **changes)
     with progress_bar() as advance:
         artifact = start(
             model,

@@ -8,7 +8,10 @@ from importlib.metadata import EntryPoint, entry_points
 from scunext_edge.errors import ConfigError
 
 GROUP = "scunext_edge.models"
-OURS = ("scunext", "unext", "unext-l", "unet", "unet-paper", "resunetpp", "resunetpp-paper")
+OURS = (
+    *("scunext", "unext", "unext-l", "unet", "unet-paper", "resunetpp", "resunetpp-paper"),
+    *("malunet", "egeunet"),
+)
 
 
 def names() -> tuple[str, ...]:

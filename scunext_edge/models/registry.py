@@ -10,6 +10,8 @@ from torch import nn
 
 from scunext_edge.errors import ConfigError
 from scunext_edge.models import catalogue
+from scunext_edge.models.egeunet import EGEUNet
+from scunext_edge.models.malunet import MALUNet
 from scunext_edge.models.resunetpp import ResUNetPP
 from scunext_edge.models.scunext import SCUNeXt
 from scunext_edge.models.unet import UNet
@@ -25,6 +27,8 @@ _OURS: dict[str, Builder] = {
     "unet-paper": partial(UNet, (48, 96, 176, 288, 464)),
     "resunetpp": partial(ResUNetPP, (16, 32, 64, 128, 256)),
     "resunetpp-paper": partial(ResUNetPP, (24, 24, 52, 136, 436)),
+    "malunet": MALUNet,
+    "egeunet": EGEUNet,
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import reduce
 
 import torch
@@ -13,14 +13,35 @@ REACH = 2  # pixels on either side: the boundary is the gradient over a 5 x 5 wi
 SMOOTH = 1.0  # keeps a gradient where the truth is empty; 1e-5 would not
 
 
-def joint_loss(logits: Tensor, truth: Tensor, *, edge_weight: float) -> Tensor:
-    """Mean over a batch. ``logits`` and ``truth`` (0 or 1) are float32 [N, 1, H, W]."""
+def joint_loss(
+    logits: Tensor,
+    truth: Tensor,
+    *,
+    edge_weight: float,
+    sides: Sequence[Tensor] = (),
+    deep: float = 0.0,
+) -> Tensor:
+    """Mean over a batch. ``logits`` and ``truth`` (0 or 1) are float32 [N, 1, H, W].
+
+    ``sides``: logits [N, 1, h, w] from inside the network, coarsest first. Enlarged to H x W they
+    are compared with the truth as well, without an edge term; the finest counts ``deep`` times,
+    the others evenly less (five of them at 0.5: 0.1 to 0.5, as in EGE-UNet, arXiv 2307.08473).
+    """
     probability = torch.sigmoid(logits)
-    loss = 0.5 * functional.binary_cross_entropy_with_logits(logits, truth)
-    loss = loss + soft_dice_loss(probability, truth)
+    loss = _area_loss(logits, probability, truth)
     if edge_weight > 0:
         loss = loss + edge_weight * edge_loss(probability, truth)
+    if deep > 0:
+        for place, side in enumerate(sides, start=1):
+            grown = functional.interpolate(side, truth.shape[2:], mode="bilinear")
+            weight = deep * place / len(sides)
+            loss = loss + weight * _area_loss(grown, torch.sigmoid(grown), truth)
     return loss
+
+
+def _area_loss(logits: Tensor, probability: Tensor, truth: Tensor) -> Tensor:
+    loss = 0.5 * functional.binary_cross_entropy_with_logits(logits, truth)
+    return loss + soft_dice_loss(probability, truth)
 
 
 def soft_dice_loss(probability: Tensor, truth: Tensor) -> Tensor:

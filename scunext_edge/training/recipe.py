@@ -27,6 +27,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "warmup": (0, 1),
     "weight_decay": (0, 1),
     "edge": (0, math.inf),
+    "deep": (0, math.inf),
     "average": (0, 1),
     "zoom": (0, 1),
     "colour": (0, 1),
@@ -51,6 +52,7 @@ class Recipe:
     average: float  # decay of the moving average of the weights; 0: none
     zoom: float  # share of images that are cropped at a random scale and aspect
     colour: float  # largest relative change of brightness, contrast and channel gains
+    deep: float = 0.5  # weight of the finest side map, where a network has some (training/sides.py)
     size: int = 256
     seed: int = 0
     precision: Literal["fp32", "bf16"] = "bf16"

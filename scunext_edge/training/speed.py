@@ -24,6 +24,7 @@ from scunext_edge.spec import ModelSpec
 from scunext_edge.training.batches import Packed, batches, pack
 from scunext_edge.training.losses import joint_loss
 from scunext_edge.training.recipe import Recipe, preset
+from scunext_edge.training.sides import side_logits
 from scunext_edge.training.step import LARGEST_GRADIENT, follow, new_learner, take_step
 
 TOTAL = 10_000  # steps of the imagined run; it is in its middle, with the edge term at full weight
@@ -104,7 +105,9 @@ def _plain(model: str, recipe: Recipe) -> Step:
 
     def step(images: Tensor, truth: Tensor) -> Tensor:
         pixels = ((images / 255 - mean) / std).permute(0, 3, 1, 2).contiguous()
-        loss = joint_loss(network(pixels), truth, edge_weight=recipe.edge)
+        with side_logits(network) as sides:
+            logits = network(pixels)
+        loss = joint_loss(logits, truth, edge_weight=recipe.edge, sides=sides, deep=recipe.deep)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), LARGEST_GRADIENT)

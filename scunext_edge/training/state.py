@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch import Tensor
 from scunext_edge.errors import ArtifactError, ConfigError
 from scunext_edge.models.checkpoint import write_tensors
 from scunext_edge.storage import new_file
+from scunext_edge.training.recipe import Recipe
 from scunext_edge.training.step import Learner
 
 FILE = "state.safetensors"
@@ -49,7 +50,7 @@ def save_state(path: Path, *, learner: Learner, subject: Mapping[str, Any], epoc
 def load_state(path: Path, *, learner: Learner, subject: Mapping[str, Any]) -> int:
     """Restore what :func:`save_state` wrote; returns the number of finished epochs."""
     note, tensors = _read(path)
-    _check_same("recipe", note["recipe"], asdict(learner.recipe))
+    _check_same("recipe", _completed(note["recipe"]), asdict(learner.recipe))
     if "subject" in note:
         _check_same("model or data", note["subject"], json.loads(json.dumps(dict(subject))))
     try:
@@ -76,6 +77,12 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if note.get("schema") not in (1, SCHEMA):
         raise ArtifactError(f"{path} has schema {note.get('schema')!r}; this version reads 1 and 2")
     return note, tensors
+
+
+def _completed(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """With the settings that are younger than the run; their defaults change nothing in it."""
+    defaults = {it.name: it.default for it in fields(Recipe) if it.default is not MISSING}
+    return {**defaults, **recipe}
 
 
 def _check_same(what: str, stored: Mapping[str, Any], now: Mapping[str, Any]) -> None:

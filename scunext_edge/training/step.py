@@ -20,6 +20,7 @@ from scunext_edge.spec import ModelSpec
 from scunext_edge.training.fake_quantization import FakeQuantized
 from scunext_edge.training.losses import joint_loss
 from scunext_edge.training.recipe import Recipe
+from scunext_edge.training.sides import side_logits
 
 LARGEST_GRADIENT = 1.0  # norm; larger ones are scaled down
 
@@ -103,9 +104,15 @@ def take_step(
     recipe, fabric, optimizer = learner.recipe, learner.fabric, learner.optimizer
     for group in optimizer.param_groups:
         group["lr"] = recipe.rate(number, total)
-    logits = learner.module(images.to(fabric.device))
-    edge_weight = recipe.edge_weight(number, total)
-    loss = joint_loss(logits.float(), truth.to(fabric.device), edge_weight=edge_weight)
+    with side_logits(learner.network) as sides:
+        logits = learner.module(images.to(fabric.device))
+    loss = joint_loss(
+        logits.float(),
+        truth.to(fabric.device),
+        edge_weight=recipe.edge_weight(number, total),
+        sides=[side.float() for side in sides],
+        deep=recipe.deep,
+    )
     optimizer.zero_grad()
     fabric.backward(loss)
     fabric.clip_gradients(learner.module, optimizer, max_norm=LARGEST_GRADIENT)

@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 
 from scunext_edge.models import complexity, paper
-
-OURS = ("scunext", "unext", "unext-l", "unet", "unet-paper", "resunetpp", "resunetpp-paper")
+from scunext_edge.models.catalogue import OURS
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,8 @@ SIZES = {
     "unet-paper": (9_040_801, 24_843_583_488),
     "resunetpp": (4_062_993, 15_668_881_984),
     "resunetpp-paper": (7_672_285, 19_154_135_728),
+    "malunet": (177_943, 82_740_224),
+    "egeunet": (53_374, 72_096_256),
 }
 # in millions: the figures of an independent count with the reference networks
 THOP = {"unext": 103.834, "unet": 14_101, "unet-paper": 25_055}
@@ -54,7 +56,7 @@ def test_both_counters_find_the_known_macs(profiles, name):
 def test_thop_is_accounted_for_without_remainder(profiles, name):
     thop, macs = profiles[name].thop, profiles[name].macs
     assert thop.remainder == 0
-    assert thop.norm_ops > 0
+    assert (thop.norm_ops > 0) == (name != "malunet")  # thop charges nothing for GroupNorm
     want, total = explained(thop, macs)
     assert want == total
 

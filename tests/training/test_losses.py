@@ -83,6 +83,19 @@ def test_the_joint_loss_is_the_sum_that_it_promises(truth):
     torch.testing.assert_close(joint_loss(logits, truth, edge_weight=0.3), expected)
 
 
+def test_side_maps_count_the_more_the_finer_they_are(truth):
+    logits = torch.randn(2, 1, 64, 64)
+    sides = [torch.randn(2, 1, side, side) for side in (8, 32)]
+    plain = joint_loss(logits, truth, edge_weight=0.5)
+    costs = []
+    for side in sides:
+        grown = functional.interpolate(side, 64, mode="bilinear", align_corners=False)
+        costs.append(joint_loss(grown, truth, edge_weight=0))
+    found = joint_loss(logits, truth, edge_weight=0.5, sides=sides, deep=0.4)
+    torch.testing.assert_close(found, plain + 0.2 * costs[0] + 0.4 * costs[1])
+    assert torch.equal(joint_loss(logits, truth, edge_weight=0.5, sides=sides, deep=0), plain)
+
+
 @pytest.mark.parametrize("logit", [-80.0, 0.0, 80.0])
 def test_an_empty_truth_still_has_finite_gradients(logit):
     logits = torch.full((2, 1, 32, 32), logit) + torch.randn(2, 1, 32, 32)

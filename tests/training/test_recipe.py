@@ -90,6 +90,7 @@ def test_a_missing_setting_is_named():
         ("lr", -1e-3),
         ("lr", float("nan")),
         ("edge", -0.5),
+        ("deep", -0.5),
         ("zoom", 1.5),
         ("average", 1.1),
         ("seed", -1),
