@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from scunext_edge.experiments.results import Results
+from scunext_edge.experiments.sources import kinds
 from scunext_edge.experiments.statistics import (
     Estimate,
     Values,
@@ -94,7 +95,7 @@ class Analysis:
     missing: tuple[str, ...]  # names of trials
     differences: tuple[Difference, ...]
     effects: tuple[Effect, ...]
-    codes: int  # by how many states of the code the trials were made
+    codes: int  # by how many states of the code the trials of one network were made, at most
 
 
 def analyse(found: Results) -> Analysis:
@@ -110,8 +111,15 @@ def analyse(found: Results) -> Analysis:
         missing=tuple(f"{a}/{c}" for c in cuts for a in arms if (a, c) not in trials),
         differences=tuple(_differences(arms, cuts, trials, against_first=bool(factors))),
         effects=tuple(_effects(found.terms["arms"], factors, cuts, trials)),
-        codes=len({one["code"] for one in found.trials}),
+        codes=_codes(found),
     )
+
+
+def _codes(found: Results) -> int:
+    by_model: dict[str, set[str]] = {}
+    for one in found.trials:
+        by_model.setdefault(str(one["model"]), set()).add(str(one["code"]))
+    return max((kinds(codes) for codes in by_model.values()), default=0)
 
 
 def cut_names(splits: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,7 @@ from scunext_edge.experiments.cluster import run_on_ray
 from scunext_edge.experiments.launch import epochs_done
 from scunext_edge.experiments.local import run_local
 from scunext_edge.experiments.plan import Plan, Trial
-from scunext_edge.experiments.sources import code_digest
+from scunext_edge.experiments.sources import code_digest, is_same
 from scunext_edge.experiments.worker import JOB, RECORD
 from scunext_edge.progress import Advance
 from scunext_edge.storage import read_json
@@ -76,7 +76,7 @@ def look(plan: Plan, wanted: Sequence[Trial], settings: Settings) -> State:
         folder = folder_of(settings.out, trial)
         record = stored.get(trial.key) or _kept(folder / RECORD, trial.key)
         made_by = record["code"] if record else (_kept(folder / JOB, trial.key) or {}).get("code")
-        if made_by not in (None, code_digest()):
+        if made_by is not None and not is_same(made_by, _code(trial)):
             foreign.append(trial.name)
             if settings.other_code == "redo":
                 continue
@@ -155,7 +155,7 @@ def job_of(plan: Plan, trial: Trial, settings: Settings) -> dict[str, Any]:
         "folder": str(plan.folder),
         "images": {part: list(getattr(split, part)) for part in ("train", "val", "test")},
         "hashes": dict(trial.cut.hashes),
-        "code": code_digest(),
+        "code": _code(trial),
     }
 
 
@@ -168,9 +168,13 @@ def _cleared(settings: Settings, trial: Trial) -> Path:
     """The trial's folder; what other code left there is removed if the user said so."""
     folder = folder_of(settings.out, trial)
     job = _kept(folder / JOB, trial.key)
-    if settings.other_code == "redo" and job and job["code"] != code_digest():
+    if settings.other_code == "redo" and job and not is_same(job["code"], _code(trial)):
         shutil.rmtree(folder)
     return folder.resolve()
+
+
+def _code(trial: Trial) -> str:
+    return code_digest(trial.arm.model)
 
 
 def _kept(path: Path, key: str) -> dict[str, Any] | None:

@@ -59,7 +59,7 @@ def make(job: Mapping[str, Any], folder: Path) -> dict[str, Any] | None:
     from scunext_edge.training.start import speaks
     from scunext_edge.training.train import Job, train
 
-    if job["code"] != code_digest():
+    if job["code"] != code_digest(job["model"]):
         raise ConfigError(
             "the code changed since the experiment was started",
             hint="start it again, and leave the code alone meanwhile",

@@ -78,7 +78,7 @@ def test_what_is_in_the_folder_alone_comes_into_the_results_file(finished_run, m
 
 def test_trials_of_other_code_wait_for_a_word(finished_run, monkeypatch):
     plan, chosen = finished_run
-    monkeypatch.setattr(running, "code_digest", lambda: "other")
+    monkeypatch.setattr(running, "code_digest", lambda model: "other")
     with pytest.raises(ConfigError, match="other code") as caught:
         run(plan, plan.trials, chosen)
     assert "--other-code keep" in caught.value.hint
