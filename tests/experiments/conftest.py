@@ -142,6 +142,7 @@ def _trial(arm, cut, dice, *, code="c", ids=None):
         "arm": arm,
         "cut": cut,
         "code": code,
+        "model": arm,
         "dice": mean,
         "iou": mean / 2,
         "dice_pooled": mean,
