@@ -62,7 +62,15 @@ def begin(job: Mapping[str, Any], folder: Path) -> Child:
         start_new_session=True,
         env={**os.environ, **thread_limits(int(job["threads"]))},
     )
+    _keep_niceness(process.pid)
     return Child(name=str(job["name"]), folder=folder, process=process, talk=talk)
+
+
+def _keep_niceness(pid: int) -> None:
+    """Linux shares the processor among sessions first: in one of its own, `nice` would be lost."""
+    with contextlib.suppress(OSError):
+        niceness = os.getpriority(os.PRIO_PROCESS, 0)
+        Path(f"/proc/{pid}/autogroup").write_text(str(niceness), encoding="ascii")
 
 
 def outcome(child: Child) -> dict[str, Any]:

@@ -135,6 +135,20 @@ def test_a_trial_ends_with_who_started_it_and_its_epochs_are_known(
     assert 1 <= look(plan, plan.trials, chosen).begun[trial.key] < 30
 
 
+def test_a_trial_is_as_nice_as_who_started_it(planned, settings, monkeypatch):
+    if not Path("/proc/self/autogroup").exists():
+        pytest.skip("sessions have no share of their own here")
+    plan, chosen = planned(), settings()
+    monkeypatch.setattr(os, "getpriority", lambda kind, of: 7)
+    (trial,) = plan.trials
+    child = local.begin(job_of(plan, trial, chosen), folder_of(chosen.out, trial))
+    try:
+        told = Path(f"/proc/{child.process.pid}/autogroup").read_text()
+    finally:
+        child.stop()
+    assert told.endswith("nice 7\n")
+
+
 def test_one_trial_that_fails_costs_no_other(planned, settings):
     plan, chosen = planned(models=("unext", "scunext")), settings(workers=2)
     broken = folder_of(chosen.out, plan.trials[1])

@@ -55,6 +55,7 @@ def test_an_image_of_several_splits_is_drawn_with_all_of_them():
     once = over_images(values[:, None])
     thrice = over_images(np.repeat(values[:, None], 3, axis=1))
     assert thrice.high - thrice.low == pytest.approx(once.high - once.low, rel=0.05)
+    assert once.high - once.low == pytest.approx(2 * 1.96 * values.std() / 10, rel=0.05)
     apart = np.full((300, 3), np.nan)
     for split in range(3):  # as many values, but of different images
         apart[100 * split : 100 * (split + 1), split] = rng.normal(0.0, 1.0, 100)
