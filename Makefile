@@ -67,7 +67,8 @@ ray: $(READY)
 faults: $(READY)
 	$(BIN)/python -m scunext_edge.pipeline.verify.faults
 
-# A bundle from the shipped weights to a mask on a device, and ten ways to spoil it; arm64 by emulation.
+# A bundle from the shipped weights to a mask on a device, its server, its example in C, and ten ways to spoil it; one for
+# browsers; arm64 by emulation.
 bundle-trial: $(READY)
 	$(BIN)/python tests/deploy/trial.py --out build/bundle-trial
 

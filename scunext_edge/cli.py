@@ -16,6 +16,7 @@ from scunext_edge import (
     cli_deploy,
     cli_experiment,
     cli_measure,
+    cli_predict,
     cli_proof,
 )
 from scunext_edge.cli_options import DataOption, JsonOption, OutOption, ThreadsOption, options
@@ -47,6 +48,7 @@ app.add_typer(cli_deploy.app, name="bundle")
 app.command()(cli_measure.bench)
 app.command()(cli_measure.report)
 app.command()(cli_measure.compare)
+app.command()(cli_predict.predict)
 app.command()(cli_proof.verify)
 app.command()(cli_proof.quantize)
 app.command()(cli_experiment.experiment)
@@ -156,34 +158,6 @@ def evaluate(
     found = {name: scores.mean(name) for name in ("dice", "iou", "precision", "recall")}
     found |= {"dice_pooled": dice, "iou_pooled": iou, "images": len(scores.scores)}
     print(json.dumps(found) if as_json else _pairs(found))
-
-
-@app.command()
-def predict(
-    images: Annotated[list[Path], typer.Argument(help="Pictures to segment.")],
-    out: OutOption,
-    model: Annotated[
-        str, typer.Option("--model", "-m", help="A network that ships, or an artifact's folder.")
-    ] = "scunext",
-    precision: Annotated[str, typer.Option("--precision", "-p", help="fp32 or int8.")] = "fp32",
-    backend: Annotated[str, typer.Option("--backend", "-b", help="See `doctor`.")] = "onnxruntime",
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    threads: ThreadsOption = 1,
-) -> None:
-    """Segment pictures: a mask, an overlay and a line of JSON each."""
-    from scunext_edge.runtime.predict_files import predict_files
-    from scunext_edge.runtime.predictor import Predictor
-    from scunext_edge.runtime.registry import open_runner
-    from scunext_edge.weights.shipped import deployed
-
-    artifact = deployed(model, backend=backend, precision=precision)
-    runner = open_runner(artifact, backend, device=device, threads=threads)
-    failed = 0
-    for record in predict_files(images, Predictor(runner), out):
-        failed += record["status"] != "ok"
-        print(json.dumps(record), flush=True)
-    runner.close()
-    raise typer.Exit(1 if failed else 0)
 
 
 @app.command()

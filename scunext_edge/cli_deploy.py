@@ -38,7 +38,7 @@ app = typer.Typer(
 @app.command()
 def make(
     artifact: Annotated[str, typer.Argument(help="A network that ships, or an artifact's folder.")],
-    target: Annotated[str, typer.Option("--target", "-t", help="x86-cpu, arm64 or jetson.")],
+    target: Annotated[str, typer.Option("--target", "-t", help="x86-cpu, arm64, jetson or web.")],
     out: OutOption,
     key: Annotated[Path, typer.Option(help="Private key to sign with; see `bundle keygen`.")],
     run: Annotated[
@@ -64,6 +64,9 @@ def make(
     online: Annotated[
         bool, typer.Option("--online", help="Leave the others out; the device fetches them.")
     ] = False,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="The server's wheels too, a Dockerfile, a unit.")
+    ] = False,
     limit_ms: Annotated[
         float, typer.Option(min=0, help="A form that takes longer for one image is refused.")
     ] = 1000.0,
@@ -88,6 +91,7 @@ def make(
         wheels=wheels,
         online=online,
         limit_ms=limit_ms,
+        serve=serve,
     )
     with progress_bar() as advance:
         made = made_by(settings, advance=advance)

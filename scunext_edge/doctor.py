@@ -20,6 +20,8 @@ _EXTRAS = {
     "report": ("matplotlib", "report.html with its figures"),
     "data": ("pooch", "download the public data sets"),
     "verify": ("monai", "measure distances between outlines"),
+    "dicom": ("pydicom", "read DICOM, write DICOM Segmentations"),
+    "ray": ("ray", "predict on a Ray cluster"),
     "bundle": ("cryptography", "make and check bundles"),
 }
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from scunext_edge.benchmarks.passport import machine
@@ -14,6 +15,8 @@ from scunext_edge.errors import BackendMissing
 from scunext_edge.kernels import native
 from scunext_edge.runtime.precision import sums_saturate
 
+DERMOSCOPIC = "1.2.840.10008.5.1.4.1.1.77.1.7"
+PATIENT = ("Doe^Jane", "MRN-4711")  # must never be seen in a message
 SOURCES = Path(native.__file__).parent / "csrc"
 
 
@@ -39,6 +42,60 @@ def openvino_saturates():
     held = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
     narrow = held in {"SSE41", "AVX", "AVX2", "AVX512_CORE"}
     return narrow or sums_saturate("openvino", "int8", machine()["isa"] or ())
+
+
+@pytest.fixture
+def dicom(tmp_path):
+    """``dicom("a.dcm", pixels, Rows=5)``: a DICOM file of a photograph, of a made-up patient.
+
+    ``pixels`` is an array, or the bytes of a compressed frame with ``syntax``. An element that is
+    None is left out.
+    """
+    pydicom = pytest.importorskip("pydicom")
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.encaps import encapsulate
+
+    def make(name, pixels, *, storage=DERMOSCOPIC, syntax="1.2.840.10008.1.2.1", **elements):
+        dataset = Dataset()
+        dataset.SOPClassUID = storage
+        dataset.Modality = "XC"
+        for keyword in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
+            setattr(dataset, keyword, pydicom.uid.generate_uid(entropy_srcs=[keyword, name]))
+        dataset.PatientName, dataset.PatientID = PATIENT
+        if isinstance(pixels, np.ndarray):
+            _describe(dataset, pixels)
+        else:
+            dataset.PixelData = encapsulate([pixels])
+            dataset["PixelData"].VR = "OB"
+        for keyword, value in elements.items():
+            if value is None:
+                delattr(dataset, keyword)
+            else:
+                setattr(dataset, keyword, value)
+        dataset.file_meta = FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = syntax
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        dataset.save_as(path, enforce_file_format=True)
+        return path
+
+    return make
+
+
+def _describe(dataset, pixels):
+    """The elements that say how ``pixels`` lie in the file."""
+    colour = pixels.ndim == 3
+    dataset.Rows, dataset.Columns = pixels.shape[:2]
+    dataset.SamplesPerPixel = 3 if colour else 1
+    dataset.PhotometricInterpretation = "RGB" if colour else "MONOCHROME2"
+    if colour:
+        dataset.PlanarConfiguration = 0
+    bits = 8 * pixels.dtype.itemsize
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = bits, bits, bits - 1
+    dataset.PixelRepresentation = int(pixels.dtype.kind == "i")
+    content = pixels.tobytes()
+    dataset.PixelData = content + b"\0" * (len(content) % 2)
+    dataset["PixelData"].VR = "OB" if bits == 8 else "OW"
 
 
 def _installed():

@@ -26,7 +26,7 @@ LAYERS = [
     {"doctor"},
     {"tables"},
     {"cli_options"},
-    {"cli_data", "cli_deploy", "cli_experiment", "cli_measure", "cli_proof"},
+    {"cli_data", "cli_deploy", "cli_experiment", "cli_measure", "cli_predict", "cli_proof"},
     {"cli"},
     {"__main__"},
 ]
@@ -38,18 +38,21 @@ EXCEPTIONS = {("runtime/backends/eager.py", "models")}
 ENGINES = {
     "torch", "lightning_fabric", "safetensors", "onnx", "onnxruntime", "onnxscript", "openvino",
     "nncf", "tensorrt", "fvcore", "thop", "matplotlib", "jinja2", "pooch", "rich", "typer",
-    "monai", "scipy", "pyarrow", "pynvml", "cryptography", "cyclonedx", "packageurl", "ray",
+    "monai", "scipy", "pyarrow", "pynvml", "cryptography", "cyclonedx", "packageurl",
+    "pydicom", "highdicom", "ray",
 }  # fmt: skip
 LIGHT = [
     "artifacts", "benchmarks.energy", "benchmarks.passport", "benchmarks.schedule",
-    "benchmarks.stats", "benchmarks.worker", "data.check", "data.fetch", "data.source",
-    "data.synthetic", "deploy.__main__", "deploy.accepted", "deploy.make", "deploy.signing",
-    "deploy.start", "deploy.verify", "doctor", "evaluation.acceptance", "evaluation.boundary",
-    "evaluation.evaluate", "evaluation.examine_worker", "evaluation.worker", "experiments.run",
-    "experiments.text", "experiments.worker", "export.export", "export.worker", "isolate",
-    "metrics", "models.catalogue", "pipeline.bench",
-    "pipeline.quantize.quantize", "pipeline.verify.verify", "progress", "report.write", "results",
-    "runtime.predict_files", "runtime.registry", "tables", "web.pack", "weights.shipped",
+    "benchmarks.stats", "benchmarks.worker", "data.check", "data.dicom", "data.fetch",
+    "data.source", "data.synthetic", "deploy.__main__", "deploy.accepted", "deploy.make",
+    "deploy.signing", "deploy.start", "deploy.verify", "doctor", "evaluation.acceptance",
+    "evaluation.boundary", "evaluation.evaluate", "evaluation.examine_worker",
+    "evaluation.worker", "experiments.run", "experiments.text", "experiments.worker",
+    "export.export", "export.worker", "isolate", "metrics",
+    "models.catalogue", "pipeline.bench", "pipeline.folders.run", "pipeline.folders.worker",
+    "pipeline.quantize.quantize", "pipeline.verify.verify", "progress", "report.write",
+    "results", "runtime.predict_files", "runtime.registry", "tables", "web.pack",
+    "weights.shipped",
 ]  # fmt: skip
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))

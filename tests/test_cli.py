@@ -302,6 +302,44 @@ def test_predict_does_what_can_be_done_and_ends_with_1(run, tmp_path, photo, net
     assert written == ["photo.mask.png", "photo.overlay.png"]
 
 
+def test_predict_of_a_folder_makes_a_table_and_goes_on(run, tmp_path, pictures, network):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    arguments = ("predict", pictures / "images", "--out", "o", "--model", network.directory)
+    command = (*arguments, "--backend", "fake", "--workers", "1")
+    code, out, err = run(*command)
+    assert (code, "6/6" in err) == (0, True)
+    assert json.loads(out) == {
+        "images": 6,
+        "kept": 0,
+        "failed": 0,
+        "table": str(tmp_path / "o" / "predictions.parquet"),
+    }
+    assert parquet.read_table(tmp_path / "o" / "predictions.parquet").num_rows == 6
+    (pictures / "images" / "cut.png").write_bytes(b"no picture")
+    code, out, err = run(*command)
+    assert (code, json.loads(out)["kept"], json.loads(out)["failed"]) == (1, 6, 1)
+    assert "6 of 7 pictures were done before and are kept" in err
+
+
+def test_an_interrupted_predict_says_how_to_go_on(run, pictures, network, monkeypatch):
+    pytest.importorskip("pyarrow")
+
+    def interrupted(*_arguments, **_options):
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr("scunext_edge.pipeline.folders.run.run_local", interrupted)
+    code, _, err = run("predict", pictures / "images", "-o", "o", "-m", network.directory)
+    assert code == cli.INTERRUPTED
+    assert "the same command goes on where this one stopped" in err
+
+
+def test_predict_refuses_a_segment_without_a_code(run, photo, network):
+    code, out, err = run("predict", photo, "-o", "o", "-m", network.directory, "--seg", "liver")
+    assert (code, out) == (2, "")
+    assert "choose one of: lesion, lung" in said(err)
+
+
 def test_a_folder_that_takes_no_files_is_code_4(run, tmp_path, photo, network, pictures):
     (tmp_path / "file").touch()
     for command in (

@@ -56,7 +56,7 @@ def test_the_top_level_is_the_package_and_its_metadata(wheel):
     "kind",
     [
         *("py", "typed", "toml", "j2", "css", "json", "safetensors", "onnx", "scx", "c", "md"),
-        *("html", "js", "svg", "wasm", "webmanifest"),
+        *("html", "js", "svg", "wasm", "webmanifest", "h", "sh", "service"),
     ],
 )
 def test_every_file_of_the_package_is_inside(wheel, kind):
@@ -78,6 +78,8 @@ def test_what_the_commands_read_is_inside(wheel):
         "training/presets/paper.toml",
         "report/templates/report.html.j2",
         "report/templates/style.css",
+        "deploy/c/Makefile",
+        "deploy/service/Dockerfile",
     ):
         assert f"scunext_edge/{name}" in names
 

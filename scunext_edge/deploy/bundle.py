@@ -65,7 +65,7 @@ class Bundle:
     model: str
     golden: tuple[str, ...]  # file names in ``golden/images``
     rungs: tuple[Rung, ...]
-    limit_ms: float  # the most that one image may take, from its bytes to its mask
+    limit_ms: float | None  # that one image may take, from bytes to mask; null: in a page
     allow_failed: bool
 
 
@@ -75,7 +75,7 @@ def describe(
     model: str,
     golden: tuple[str, ...],
     rungs: tuple[Rung, ...],
-    limit_ms: float,
+    limit_ms: float | None,
     allow_failed: bool,
 ) -> dict[str, Any]:
     """The content of ``bundle.json``, for the maker to complete."""
@@ -102,7 +102,7 @@ def read(directory: Path) -> Bundle:
             model=str(content["model"]),
             golden=tuple(content["golden"]),
             rungs=tuple(rung_from_json(rung) for rung in content["rungs"]),
-            limit_ms=float(content["limit_ms"]),
+            limit_ms=None if content["limit_ms"] is None else float(content["limit_ms"]),
             allow_failed=bool(content["allow_failed"]),
         )
     except (KeyError, TypeError, ValueError, OSError) as error:

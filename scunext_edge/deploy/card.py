@@ -31,7 +31,7 @@ def model_card(
     evidence: Evidence,
     *,
     created: str,
-    limit_ms: float,
+    limit_ms: float | None,
 ) -> dict[str, Any]:
     """What ``model-card.json`` holds. Unknown is null."""
     details = ladder.forms[0].artifact.card.details
@@ -56,7 +56,7 @@ def model_card(
         "left_out": list(ladder.left_out),
         "by_lesion_size": verified["acceptance"]["groups"] if verified else None,
         "limit_ms": limit_ms,
-        "limits": _limits(ladder, evidence),
+        "limits": _limits(ladder, evidence, is_timed=limit_ms is not None),
     }
 
 
@@ -90,7 +90,7 @@ def to_markdown(card: Mapping[str, Any]) -> str:
         *(_line(form) for form in card["forms"]),
         "",
         *([] if sizes is None else _sizes(sizes)),
-        f"At the first start a form is refused that takes more than {card['limit_ms']:g} ms.",
+        _start(card["limit_ms"]),
         "",
         "## Limits",
         "",
@@ -128,7 +128,7 @@ def _form(form: Form, rung: Rung) -> dict[str, Any]:
     }
 
 
-def _limits(ladder: Ladder, evidence: Evidence) -> list[str]:
+def _limits(ladder: Ladder, evidence: Evidence, *, is_timed: bool) -> list[str]:
     limits = []
     if note := (evidence.run or {}).get("data", {}).get("note"):
         limits.append(f"The scores are on {note}.")
@@ -146,8 +146,16 @@ def _limits(ladder: Ladder, evidence: Evidence) -> list[str]:
         *limits,
         "The golden images are drawn: they show that a device computes what was scored, and not "
         "that the scores hold for its patients.",
-        "Times were taken on another machine; the acceptance record holds those of the device.",
+        "Times were taken on another machine; the acceptance record holds those of the device."
+        if is_timed
+        else "How long an image takes in a browser was not measured for this bundle.",
     ]
+
+
+def _start(limit_ms: float | None) -> str:
+    if limit_ms is None:
+        return "At every start the page refuses to work where a pixel of a golden mask differs."
+    return f"At the first start a form is refused that takes more than {limit_ms:g} ms."
 
 
 def _warning(failed: Sequence[str]) -> list[str]:

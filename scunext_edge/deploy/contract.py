@@ -40,6 +40,7 @@ def contract(spec: ModelSpec) -> dict[str, Any]:
             "std": list(spec.std),
         },
         "output": {"name": logits.name, "dtype": logits.dtype, "shape": list(logits.shape)},
+        "score": "the native engine's 8 bits: score s stands for the logit (s - 127.5) / 16",
         "resize_back": {
             "to": "the picture's own height and width",
             "of": "logits, before the threshold",

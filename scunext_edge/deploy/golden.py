@@ -14,10 +14,11 @@ from scunext_edge.deploy.ladder import Form
 from scunext_edge.errors import ArtifactError, ConfigError
 
 WORKER = "scunext_edge.deploy.golden_worker"
-COUNT = 4
 _SEED = 2026
 _DRAWN = 12
-_SIZES = ((256, 256), (384, 512), (512, 384), (300, 400))  # rows, columns; taken in turn
+SIZES = ((256, 256), (384, 512), (512, 384), (300, 400))
+# Larger than the network, smaller, and upright; small, since a page is loaded over networks.
+PAGE_SIZES = ((192, 288), (100, 132), (150, 110))
 _AREA = (0.02, 0.8)  # nearly nothing or everything found would hide what is wrong
 
 # Share of a golden mask's pixels that may differ on another machine. The native engine adds up
@@ -40,8 +41,16 @@ def most_flipped(form: Form) -> float:
     return _MOST_FLIPPED[form.backend, form.artifact.card.precision]
 
 
-def make_golden(forms: Sequence[Form], images: Path, masks: Path) -> tuple[str, ...]:
+def make_golden(
+    forms: Sequence[Form],
+    images: Path,
+    masks: Path,
+    *,
+    sizes: Sequence[tuple[int, int]] = SIZES,
+) -> tuple[str, ...]:
     """Draw images into ``images``, and into ``masks/RUNG`` what each form finds in them here.
+
+    There is one of each size (rows, columns), as far as lesions are found in them.
 
     An engine that is built on the device cannot run here: its masks are those of a form in FP32.
     Returns the names of the images.
@@ -55,13 +64,13 @@ def make_golden(forms: Sequence[Form], images: Path, masks: Path) -> tuple[str, 
     twin = next((form for form in here if form.artifact.card.precision == "fp32"), here[-1])
     images.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="scunext-edge-") as folder:
-        drawn = _draw(images)
+        drawn = _draw(images, sizes)
         areas = _masks(twin, drawn, Path(folder))
     telling = [
         path for path, area in zip(drawn, areas, strict=True) if _AREA[0] <= area <= _AREA[1]
     ]
-    chosen = telling[:COUNT]
-    if len(chosen) < COUNT:
+    chosen = telling[: len(sizes)]
+    if len(chosen) < len(sizes):
         raise ArtifactError(
             f"{twin.name} finds a lesion in {len(telling)} of {_DRAWN} drawn images: masks that "
             "are empty or full prove nothing",
@@ -74,10 +83,10 @@ def make_golden(forms: Sequence[Form], images: Path, masks: Path) -> tuple[str, 
     return tuple(path.name for path in chosen)
 
 
-def _draw(folder: Path) -> list[Path]:
+def _draw(folder: Path, sizes: Sequence[tuple[int, int]]) -> list[Path]:
     paths = []
     for index in range(_DRAWN):
-        image, _ = draw(_SEED, index, _SIZES[index % len(_SIZES)])
+        image, _ = draw(_SEED, index, sizes[index % len(sizes)])
         paths.append(folder / f"drawn-{index:02d}.png")
         PillowImage.fromarray(image).save(paths[-1])
     return paths

@@ -12,7 +12,6 @@ from scunext_edge.deploy.evidence import Claim, Evidence
 from scunext_edge.errors import ArtifactError, ConfigError
 from scunext_edge.weights import shipped
 
-_PRECISIONS = ("int8", "fp16", "fp32")  # the ladder, from its top
 _WORST_FIRST: tuple[Gate, ...] = ("failed", "none", "passed", "reference")
 _PASSED = ("passed", "reference")
 
@@ -47,8 +46,17 @@ class Ladder:
         return tuple(form.name for form in self.forms if form.gate not in _PASSED)
 
 
-def climb(asked: str, evidence: Evidence, *, backends: Sequence[str], allow_failed: bool) -> Ladder:
+def climb(
+    asked: str,
+    evidence: Evidence,
+    *,
+    backends: Sequence[str],
+    precisions: Sequence[str],
+    allow_failed: bool,
+) -> Ladder:
     """The forms of the network ``asked`` (a shipped name, or an artifact's folder).
+
+    ``backends`` and ``precisions`` have the preferred one first.
 
     Without ``allow_failed`` only those that passed their gate, or are its reference, come in, and
     a folder that was asked for and did not pass is a refusal.
@@ -64,7 +72,7 @@ def climb(asked: str, evidence: Evidence, *, backends: Sequence[str], allow_fail
     found = _Shelf(own, evidence.artifacts)
     forms: dict[str, Form] = {}
     left_out: list[str] = []
-    for form in _candidates(evidence.claims, label, backends, found, left_out):
+    for form in _candidates(evidence.claims, label, backends, precisions, found, left_out):
         if form.name in forms:
             continue
         if form.gate in _PASSED or allow_failed:
@@ -107,11 +115,12 @@ def _candidates(
     claims: Sequence[Claim],
     label: str,
     backends: Sequence[str],
+    precisions: Sequence[str],
     found: _Shelf,
     left_out: list[str],
 ) -> Iterable[Form]:
-    of_network = [it for it in claims if it.model == label and it.precision in _PRECISIONS]
-    for precision in _PRECISIONS:
+    of_network = [it for it in claims if it.model == label and it.precision in precisions]
+    for precision in precisions:
         for backend in backends:
             alike = [it for it in of_network if it.precision == precision]
             same = [it for it in alike if it.backend == backend]

@@ -10,19 +10,20 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from scunext_edge import provenance
-from scunext_edge.deploy import bundle, card, wheels
+from scunext_edge.deploy import bundle, card, example, golden, page, wheels
 from scunext_edge.deploy.bundle import Rung
 from scunext_edge.deploy.contract import contract
 from scunext_edge.deploy.evidence import Evidence, gather
-from scunext_edge.deploy.golden import make_golden, most_flipped
 from scunext_edge.deploy.ladder import Form, Ladder, climb
 from scunext_edge.deploy.manifest import write_manifest
+from scunext_edge.deploy.serving import write_serving
 from scunext_edge.deploy.signing import private_key, sign
 from scunext_edge.deploy.targets import Target, target
 from scunext_edge.deploy.verify import id_of
 from scunext_edge.errors import ConfigError, StorageError, require
 from scunext_edge.progress import Advance
 from scunext_edge.storage import new_directory, write_json, write_text
+from scunext_edge.web.build import ENGINE
 
 RUN = Path(__file__).with_name("run.sh")
 
@@ -44,6 +45,7 @@ class Settings:
     wheels: Path | None = None  # folder of the others; null: from pip's index
     online: bool = False  # the device fetches the others itself, by their hashes
     limit_ms: float = 1000.0
+    serve: bool = False  # the runtime of a server too, and how to run it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,21 +62,28 @@ class Made:
 
 def make(settings: Settings, *, advance: Advance = lambda what, done, of: None) -> Made:
     """Write the bundle to ``settings.out``, whole or not at all."""
-    for package in ("cryptography", "cyclonedx"):
+    for package in ("cryptography", "cyclonedx", "packaging"):
         require(package, "bundle", needed_for="making a bundle")
     device = target(settings.target)
     backends = _backends(settings, device)
+    _check_page(settings, device)
     wheels.check_python(settings.python)
     key = private_key(settings.key)
     if settings.out.exists():
         raise StorageError(f"{settings.out} exists already", hint="choose another --out")
     evidence = gather(settings.run, settings.verified)
     ladder = climb(
-        settings.artifact, evidence, backends=backends, allow_failed=settings.allow_failed
+        settings.artifact,
+        evidence,
+        backends=backends,
+        precisions=device.precisions,
+        allow_failed=settings.allow_failed,
     )
+    if device.is_page:
+        ladder = page.in_browsers(ladder)
     if ladder.refusal is not None:
         return _refused(ladder)
-    rungs = tuple(_rung(form) for form in ladder.forms)
+    rungs = tuple(_rung(form, device) for form in ladder.forms)
     with new_directory(settings.out) as folder:
         _fill(folder, settings, device, ladder, rungs, evidence, advance)
         manifest = write_manifest(folder).encode()
@@ -103,17 +112,28 @@ def _fill(
     model = ladder.forms[0].artifact.card.model
     _write_models(ladder, folder)
     advance("drawing golden masks", 0, 1)
-    golden = make_golden(ladder.forms, folder / bundle.GOLDEN_IMAGES, folder / bundle.GOLDEN_MASKS)
+    limit_ms = None if device.is_page else settings.limit_ms
+    names = golden.make_golden(
+        ladder.forms,
+        folder / bundle.GOLDEN_IMAGES,
+        folder / bundle.GOLDEN_MASKS,
+        sizes=golden.PAGE_SIZES if device.is_page else golden.SIZES,
+    )
     advance("drawing golden masks", 1, 1)
     described = bundle.describe(
         target=device.name,
         model=model,
-        golden=golden,
+        golden=names,
         rungs=rungs,
-        limit_ms=settings.limit_ms,
+        limit_ms=limit_ms,
         allow_failed=settings.allow_failed,
     )
-    about = {"created": created.isoformat(), "tool": provenance.tool(), "python": settings.python}
+    about = {
+        "created": created.isoformat(),
+        "tool": provenance.tool(),
+        "python": None if device.is_page else settings.python,
+        "serves": settings.serve,
+    }
     write_json(folder / bundle.BUNDLE, {**described, **about})
     write_json(folder / "contract.json", contract(ladder.forms[0].artifact.spec))
     ids = {form.claim.artifact_id for form in ladder.forms}
@@ -125,14 +145,38 @@ def _fill(
         rungs,
         evidence,
         created=created.isoformat(),
-        limit_ms=settings.limit_ms,
+        limit_ms=limit_ms,
     )
     write_json(folder / "model-card.json", told)
     write_text(folder / "model-card.md", card.to_markdown(told))
+    images = [folder / bundle.GOLDEN_IMAGES / name for name in names]
+    if device.is_page:
+        masks = folder / rungs[0].masks
+        page.write_page(folder, ladder.forms[0], evidence, images=images, masks=masks)
+        _write_bill(folder, ladder, device, created, engine=ENGINE)
+        return
+    if native := [rung for rung in rungs if rung.name == example.FORM]:
+        example.write_example(folder, images, folder / native[0].masks)
     advance("collecting wheels", 0, 1)
     backends = tuple(dict.fromkeys(rung.backend for rung in rungs))
     _write_runtime(settings, device, ladder, backends, created, folder)
     advance("collecting wheels", 1, 1)
+
+
+def _check_page(settings: Settings, device: Target) -> None:
+    if not device.is_page:
+        return
+    given = {
+        "--wheel": settings.wheel,
+        "--wheels": settings.wheels,
+        "--online": settings.online,
+        "--serve": settings.serve,
+    }
+    if wrong := [option for option, value in given.items() if value]:
+        raise ConfigError(
+            f"a bundle for {device.name} has no Python: {', '.join(wrong)} means nothing there",
+            hint=f"leave {', '.join(wrong)} out",
+        )
 
 
 def _backends(settings: Settings, device: Target) -> tuple[str, ...]:
@@ -157,7 +201,7 @@ def _refused(ladder: Ladder) -> Made:
     )
 
 
-def _rung(form: Form) -> Rung:
+def _rung(form: Form, device: Target) -> Rung:
     claim, card = form.claim, form.artifact.card
     is_own = form.gate_of is None  # else the claim is about another engine's time
     return Rung(
@@ -172,7 +216,7 @@ def _rung(form: Form) -> Rung:
         gate_of=form.gate_of,
         claim_ms=claim.latency_ms if is_own else None,
         stability=claim.stability if is_own else None,
-        most_flipped=most_flipped(form),
+        most_flipped=0.0 if device.is_page else golden.most_flipped(form),
     )
 
 
@@ -193,22 +237,38 @@ def _write_runtime(
     folder: Path,
 ) -> None:
     """Wheels, the requirements that name them, their bill of materials, and what installs them."""
-    from scunext_edge.deploy.sbom import bill
-
     place = folder / "wheels"
     wheels.own_wheel(device, settings.wheel, place)
     own = {it.path for it in wheels.found_in(place)}
-    wheels.download(device, settings.python, backends, settings.wheels, place)
+    extras = ("serve",) if settings.serve else ()
+    wheels.download(device, settings.python, backends, settings.wheels, place, extras=extras)
     found = wheels.found_in(place)
     write_text(folder / "requirements.txt", wheels.requirements(found))
-    name = f"{ladder.forms[0].artifact.card.model}-{device.name}"
-    write_text(folder / "sbom.cdx.json", bill(name, ladder.forms, found, created=created))
+    _write_bill(folder, ladder, device, created, found=found)
     text = RUN.read_text(encoding="utf-8")
     # JetPack's TensorRT is a package of the system's Python.
     text = text.replace("@VENV@", "--system-site-packages " if "tensorrt" in backends else "")
     index = "" if settings.online else "--no-index "
     write_text(folder / "run.sh", text.replace("@INDEX@", index))
     (folder / "run.sh").chmod(0o755)
+    if settings.serve:
+        write_serving(folder, device, python=settings.python, online=settings.online)
     if settings.online:  # their hashes stay in the requirements
         for path in {it.path for it in found} - own:
             path.unlink()
+
+
+def _write_bill(
+    folder: Path,
+    ladder: Ladder,
+    device: Target,
+    created: datetime,
+    *,
+    found: Sequence[wheels.Wheel] = (),
+    engine: Path | None = None,
+) -> None:
+    from scunext_edge.deploy.sbom import bill
+
+    name = f"{ladder.forms[0].artifact.card.model}-{device.name}"
+    text = bill(name, ladder.forms, found, created=created, engine=engine)
+    write_text(folder / "sbom.cdx.json", text)

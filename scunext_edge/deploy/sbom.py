@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from datetime import datetime
 from email.message import Message
-from email.parser import Parser
+from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
 
 from cyclonedx.contrib.license.factories import LicenseFactory
@@ -25,18 +24,32 @@ from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
 from scunext_edge import __version__
+from scunext_edge.deploy.extras import metadata_of
 from scunext_edge.deploy.ladder import Form
 from scunext_edge.deploy.wheels import Wheel
+from scunext_edge.storage import read_json
+from scunext_edge.web.build import RECORD, read_engine
 
 MODEL_CARD = "model-card.md"
 
 
-def bill(name: str, forms: Sequence[Form], wheels: Sequence[Wheel], *, created: datetime) -> str:
-    """The bill of one bundle as JSON; the same parts at the same time give the same text."""
+def bill(
+    name: str,
+    forms: Sequence[Form],
+    wheels: Sequence[Wheel] = (),
+    *,
+    created: datetime,
+    engine: Path | None = None,
+) -> str:
+    """The bill of one bundle as JSON; the same parts at the same time give the same text.
+
+    ``engine``: the folder of a page's engine, where there are no wheels.
+    """
     root = Component(
         name=name, type=ComponentType.APPLICATION, version=__version__, bom_ref=f"bundle/{name}"
     )
     parts = [*(_model(form) for form in forms), *(_package(wheel) for wheel in wheels)]
+    parts += [] if engine is None else _modules(engine)
     bom = Bom(components=parts)
     bom.metadata.component = root
     bom.metadata.timestamp = created
@@ -83,7 +96,7 @@ def _model(form: Form) -> Component:
 
 
 def _package(wheel: Wheel) -> Component:
-    metadata = _metadata(wheel)
+    metadata = metadata_of(wheel.path)
     return Component(
         name=wheel.name,
         type=ComponentType.LIBRARY,
@@ -96,10 +109,25 @@ def _package(wheel: Wheel) -> Component:
     )
 
 
-def _metadata(wheel: Wheel) -> Message:
-    with zipfile.ZipFile(wheel.path) as opened:
-        name = next(it for it in opened.namelist() if it.endswith(".dist-info/METADATA"))
-        return Parser().parsestr(opened.read(name).decode("utf-8"))
+def _modules(engine: Path) -> list[Component]:
+    """The native engine as WebAssembly: one module for each set of instructions."""
+    record = read_json(engine / RECORD)
+    facts = {name: str(record[name]) for name in ("compiler", "sources_sha256")}
+    return [
+        Component(
+            name=name,
+            type=ComponentType.LIBRARY,
+            version=__version__,
+            bom_ref=f"engine/{name}",
+            description="libscunext as WebAssembly, with the C and C++ libraries of its compiler",
+            licenses=[LicenseFactory().make_from_string("Apache-2.0")],
+            hashes=[_sha256(digest)],
+            properties=[
+                Property(name=f"scunext-edge:{fact}", value=value) for fact, value in facts.items()
+            ],
+        )
+        for name, digest in read_engine(engine).items()
+    ]
 
 
 def _licences(metadata: Message) -> list[License]:

@@ -14,8 +14,14 @@ from scunext_edge.deploy.acceptance import Acceptance, Trial, fastest
 from scunext_edge.deploy.bundle import Bundle, Rung, read
 from scunext_edge.deploy.manifest import Finding
 from scunext_edge.deploy.signing import PublicKey
+from scunext_edge.deploy.targets import target
 from scunext_edge.deploy.verify import verify
-from scunext_edge.errors import BackendMissing, BackendUnavailable, ScunextEdgeError
+from scunext_edge.errors import (
+    BackendMissing,
+    BackendUnavailable,
+    ConfigError,
+    ScunextEdgeError,
+)
 
 WORKER = "scunext_edge.deploy.selfcheck"
 _TIMEOUT_S = 300.0
@@ -50,6 +56,11 @@ def start(
     if checked.findings:
         return Started(findings=checked.findings, acceptance=None)
     bundle = read(directory)
+    if target(bundle.target).is_page:
+        raise ConfigError(
+            f"{directory} is a page for browsers, and there is nothing to start",
+            hint="put its folder page/ on a web server, or open page.html",
+        )
     trials = []
     for rung in bundle.rungs:
         trials.append(_try(bundle, rung, state))

@@ -1,4 +1,4 @@
-"""The devices that a bundle with a Python runtime is made for."""
+"""What a bundle is made for: devices with a Python runtime, and browsers."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ class Target:
     machine: str  # as ``platform.machine()`` says it
     backends: tuple[str, ...]  # the preferred one first
     usual: tuple[str, ...]  # those that a bundle holds unless others are asked for
+    precisions: tuple[str, ...] = ("int8", "fp16", "fp32")  # the ladder, from its top
+    is_page: bool = False  # a page for browsers, without Python
 
     @property
     def platforms(self) -> tuple[str, ...]:
@@ -46,6 +48,14 @@ TARGETS = {
             machine="aarch64",
             backends=("tensorrt", "native", "onnxruntime"),
             usual=("tensorrt", "native"),
+        ),
+        Target(
+            name="web",
+            machine="wasm32",
+            backends=("native",),
+            usual=("native",),
+            precisions=("int8",),  # the same mask in every browser, to the pixel
+            is_page=True,
         ),
     )
 }

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import scunext_edge
 from scunext_edge import __version__
+from scunext_edge.deploy.extras import extra, for_pip, missing
 from scunext_edge.deploy.targets import Target
 from scunext_edge.errors import ConfigError, ExportError, require
 from scunext_edge.storage import sha256_of
@@ -63,19 +64,45 @@ def own_wheel(target: Target, given: Path | None, folder: Path) -> None:
 
 
 def download(
-    target: Target, python: str, backends: Sequence[str], source: Path | None, folder: Path
+    target: Target,
+    python: str,
+    backends: Sequence[str],
+    source: Path | None,
+    folder: Path,
+    *,
+    extras: Sequence[str] = (),
 ) -> None:
-    """Fetch the wheels that ``backends`` need beside ours, with all that those need.
+    """Fetch what ``backends`` and our ``extras`` need beside our wheel, with all that those need.
 
     From the index that pip is set up for, or with ``source`` from the files in that folder.
     Where this is the Python that runs here, in the versions that are installed here.
     """
     require("pip", "bundle", needed_for="collecting wheels")
+    is_here = python == f"{sys.version_info.major}.{sys.version_info.minor}"
+    (own,) = folder.glob("*.whl")
+    wanted = _wanted(python, backends)
+    for name in extras:
+        wanted += [for_pip(it, is_here=is_here) for it in extra(own, name, target, python)]
+    _fetch(target, python, wanted, source, folder)
+    while lacking := missing(sorted(folder.glob("*.whl")), target, python):
+        wanted = [for_pip(it, is_here=is_here) for it in lacking]
+        _fetch(target, python, wanted, source, folder, "--no-deps")
+
+
+def _fetch(
+    target: Target,
+    python: str,
+    wanted: Sequence[str],
+    source: Path | None,
+    folder: Path,
+    *options: str,
+) -> None:
+    """One call of pip; what it cannot find is an ``ExportError`` that names it."""
     tags = [word for tag in target.platforms for word in ("--platform", tag)]
     command = [
         *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
         *("--only-binary=:all:", "--implementation", "cp", "--python-version", python, *tags),
-        *("--dest", str(folder), *_wanted(python, backends)),
+        *("--dest", str(folder), *options, *wanted),
     ]
     if source is not None:
         command += ["--no-index", "--find-links", str(source)]

@@ -17,8 +17,8 @@ from scunext_edge.web.build import ENGINE, MODULES, read_engine
 from scunext_edge.web.golden import Golden
 from scunext_edge.web.icons import icon_png
 
-# 1: first form. Of the release that the page carries; main.js reads it.
-SCHEMA = 1
+# 1: first form; 2: warning. Of the release that the page carries; main.js reads it.
+SCHEMA = 2
 PAGE = Path(__file__).parent / "page"
 INDEX = "index.html"
 _WORKER = "sw.js"
@@ -36,12 +36,14 @@ def write_web(
     golden: Sequence[Golden],
     wasm: Path = ENGINE,
     card: Mapping[str, str] | None = None,
+    warning: str | None = None,
 ) -> Path:
     """Write the page for ``artifact`` into the folder ``out`` and return it.
 
     ``golden`` are the pictures that it tests itself with at every start; ``golden.draw_golden``
     makes some. ``wasm`` is a folder with the engine's modules and their record. ``card`` is what
     the page says about the model, title by title; by default what the artifact's own card knows.
+    ``warning`` stands above everything, for as long as the page is open.
 
     The same arguments give the same bytes. An artifact that is no INT8 file of the native engine is
     a ``ConfigError``: only INT8 gives the same mask in every browser, to the pixel.
@@ -78,6 +80,7 @@ def write_web(
                 for name, it in zip(names, golden, strict=True)
             ],
             "card": list((facts(artifact) if card is None else card).items()),
+            "warning": warning,
         }
         _fill_in(folder, release)
     return out

@@ -169,12 +169,15 @@ def wheels(tmp_path_factory):
     from scunext_edge.deploy.wheels import NEEDED
 
     folder = tmp_path_factory.mktemp("wheels")
-    for name in (*NEEDED, "onnxruntime", "cuda-bindings", "tomli"):
+    for name in (*NEEDED, "onnxruntime", "cuda-bindings", "tomli", "backport"):
         try:
             number = "13.0" if name == "cuda-bindings" else version(name)
         except PackageNotFoundError:
             number = "1.0"
         wheel(folder, name, number, metadata="License-Expression: MIT\nSummary: empty\n")
+    # pip asks the Python that runs it about such a condition, and not the one of the device.
+    needs = "Requires-Dist: backport; python_version < '3.11'\n"
+    wheel(folder, "answering", "1.0", metadata=needs)
     return folder
 
 
@@ -186,7 +189,14 @@ def own(tmp_path_factory):
     def build(machine):
         library = "scunext_edge/kernels/libscunext.so"
         tag = f"py3-none-linux_{machine}"
-        return wheel(folder, "scunext-edge", __version__, tag=tag, files=[library])
+        return wheel(
+            folder,
+            "scunext-edge",
+            __version__,
+            tag=tag,
+            files=[library],
+            metadata="Provides-Extra: serve\nRequires-Dist: answering>=1; extra == 'serve'\n",
+        )
 
     return build
 

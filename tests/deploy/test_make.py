@@ -25,7 +25,7 @@ from scunext_edge.weights.shipped import shipped
 def test_a_bundle_is_whole_and_signed(made, key):
     assert verify(made, key).findings == ()
     assert {path.name for path in made.iterdir()} == {
-        "bundle.json", "contract.json", "evidence.json", "golden", "manifest.sha256",
+        "bundle.json", "c", "contract.json", "evidence.json", "golden", "manifest.sha256",
         "model-card.json", "model-card.md", "models", "requirements.txt", "run.sh",
         "sbom.cdx.json", "signature.json", "wheels",
     }  # fmt: skip

@@ -1,8 +1,10 @@
 """A bundle from the shipped weights, from the command that makes it to a mask on a device.
 
-``python trial.py --out FOLDER``: makes one for this machine, installs it without a network or
-torch, times its first start, spoils it in ten ways, and has one for arm64 accepted by an emulated
-processor where the tools for that are there. Ends with 1 where anything is not as promised.
+``python trial.py --out FOLDER``: makes one for this machine with a server, installs it without a
+network or torch, times its first start, compiles its example in C, runs its server by the commands
+of its Dockerfile and its unit, and spoils it in ten ways. Makes one for browsers, and has one for
+arm64 accepted by an emulated processor where the tools for that are there. Ends with 1 where
+anything is not as promised.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+import services
 from alterations import planted
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,9 +47,13 @@ def main():
         ours("bundle", "keygen", "--out", key)
     ours("bench", "scunext", *FORMS, "--images", "24", "--out", out / "run")
     target = TARGETS[platform.machine()]
-    bundle = made(target, out / f"scunext-{target}", out, keys[0])
+    bundle = made(target, out / f"scunext-{target}", out, keys[0], "--serve")
     first_start(bundle, out, keys[0])
+    in_c(bundle, out)
+    for failure in services.trial(bundle, out, keys[0], offline(), say):
+        expect(False, failure)
     alterations(bundle, out, keys)
+    for_browsers(out, keys)
     if platform.machine() == "x86_64":
         emulated(ROOT / "build" / "arm64", out, keys[0])
     for failure in failures:
@@ -113,6 +120,27 @@ def alterations(bundle, out, keys):
         shutil.rmtree(copy)
 
 
+def in_c(bundle, out, *options):
+    """``make -C c check``, and the bundle is as it was signed afterwards."""
+    build = out / f"{bundle.name}-c"
+    check = ["make", "-C", bundle / "c", f"BUILD={build}", *options, "check"]
+    done = run(check)
+    say(indented("\n".join(it for it in done.stdout.splitlines() if "every pixel" in it)))
+    expect(done.returncode == 0, f"{bundle.name}: C: {done.stdout[-500:]}{done.stderr[-500:]}")
+    expect(verified(bundle, out / "keys" / "ours")[0] == 0, "make -C c altered the bundle")
+
+
+def for_browsers(out, keys):
+    """The page, verified and spoiled. tests/deploy/test_page.py opens one in Chromium."""
+    page = made("web", out / "scunext-web", out, keys[0])
+    with (page / "page" / "index.html").open("a", encoding="utf-8") as stream:
+        stream.write("<!-- -->")
+    code, told = verified(page, keys[0])
+    named = told.startswith("refused: page/index.html: was altered")
+    expect(code == 1 and named, f"an altered index.html is not named: {told}")
+    say(f"a page was edited: {told.strip()}")
+
+
 def emulated(root, out, key):
     """An arm64 bundle's wheels in a folder, and its first start on QEMU's processor."""
     missing = [tool for tool in ARM64_TOOLS if shutil.which(tool) is None]
@@ -124,6 +152,8 @@ def emulated(root, out, key):
         return
     bundle = made("arm64", out / "scunext-arm64", out, key, "--python", ARM64_PYTHON,
                   "-b", "native", "-b", "onnxruntime", "--limit-ms", "600000")  # fmt: skip
+    emulate = "qemu-aarch64-static -L /usr/aarch64-linux-gnu"
+    in_c(bundle, out, "CC=aarch64-linux-gnu-gcc", f"RUN={emulate}")
     site = out / "arm64-site"
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--no-deps"]
     install += ["--require-hashes", "--no-index", "--find-links", bundle / "wheels"]

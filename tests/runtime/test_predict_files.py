@@ -16,7 +16,7 @@ from scunext_edge.runtime.predictor import Predictor
 
 KEYS = {
     "image", "status", "reason", "mask", "overlay", "width", "height", "area_fraction", "contour",
-    "time_ms",
+    "time_ms", "sha256", "area_px", "area_mm2", "spacing_mm", "spacing_at", "seg",
 }  # fmt: skip
 
 

@@ -201,3 +201,5 @@ keepOffline({
     at('renew').onclick = apply;
   },
 });
+at('warning').textContent = release.warning ?? '';
+at('warning').hidden = release.warning === null;

@@ -1,0 +1,137 @@
+"""Segment every picture of folders: what is missing is done, and the table is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from scunext_edge.artifacts import Artifact
+from scunext_edge.errors import require
+from scunext_edge.pipeline.folders.inputs import find_inputs
+from scunext_edge.pipeline.folders.job import Input, Job
+from scunext_edge.pipeline.folders.journal import Journal
+from scunext_edge.pipeline.folders.local import all_cores, run_local
+from scunext_edge.pipeline.folders.on_ray import run_on_ray
+from scunext_edge.pipeline.folders.station import Row
+from scunext_edge.pipeline.folders.table import write_table
+from scunext_edge.progress import Advance
+from scunext_edge.runtime.dicom_seg import check_segmented
+from scunext_edge.storage import sha256_of
+from scunext_edge.weights.shipped import names
+
+JOURNAL, TABLE = "predictions.jsonl", "predictions.parquet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """How a run went; ``kept`` were there already."""
+
+    images: int
+    kept: int
+    failed: int
+    table: Path
+
+
+def segment_folders(
+    paths: Sequence[Path],
+    job: Job,
+    *,
+    workers: int | None = None,
+    ray: str | None = None,
+    advance: Advance | None = None,
+    starting: Callable[[int, int], None] | None = None,
+) -> Summary:
+    """Masks of all pictures below ``job.out``, and ``predictions.parquet`` with a row of each.
+
+    What an earlier run did of the same bytes with the same artifact and settings is kept. Rows
+    are added to ``predictions.jsonl`` as they come, from which a stopped run goes on. Without
+    pyarrow, highdicom (for ``seg``) or Ray, where they are asked for: ``BackendMissing``, before
+    anything is done. ``starting`` is told how many pictures there are and how many are kept.
+    """
+    require("pyarrow", "report", needed_for="a table of predictions")
+    if job.seg is not None:
+        check_segmented(job.seg)
+    inputs = find_inputs(paths, Path(job.out))
+    artifact = job.artifact()
+    artifact_id, job = artifact.id, _anywhere(job, artifact)
+    journal = Journal(Path(job.out, JOURNAL))
+    with closing(journal):
+        missing = _missing(journal, job, artifact_id, inputs)
+        kept = len(inputs) - len(missing)
+        if starting is not None:
+            starting(len(inputs), kept)
+        for row in _rows(job, artifact_id, missing, workers, ray, advance):
+            journal.append(row)
+        counted, table = _Counter(), Path(job.out, TABLE)
+        write_table(table, counted(journal.rows(one.name for one in inputs)))
+    return Summary(images=len(inputs), kept=kept, failed=counted.failed, table=table)
+
+
+def _anywhere(job: Job, artifact: Artifact) -> Job:
+    """The same job for a process in another working directory, or on another machine."""
+    model = job.model if job.model in names() else str(artifact.directory.absolute())
+    return replace(job, model=model, out=str(Path(job.out).absolute()))
+
+
+def _rows(
+    job: Job,
+    artifact_id: str,
+    missing: Sequence[Input],
+    workers: int | None,
+    ray: str | None,
+    advance: Advance | None,
+) -> Iterator[Row]:
+    if not missing:
+        return
+    if ray is not None:
+        rows = run_on_ray(job, artifact_id, missing, address=ray, workers=workers)
+    else:
+        alone = 1 if job.device.partition("-")[0] != "cpu" else max(1, all_cores() // job.threads)
+        rows = run_local(job, artifact_id, missing, workers=workers or alone)
+    with closing(rows):  # workers are told to end, whatever happens here
+        for done, row in enumerate(rows, start=1):
+            yield row
+            if advance is not None:
+                advance("segmenting", done, len(missing))
+
+
+def _missing(journal: Journal, job: Job, artifact_id: str, inputs: Sequence[Input]) -> list[Input]:
+    """Pictures without a row, or whose row is of other bytes, of other settings, or a failure."""
+    by_name = {one.name: one for one in inputs}
+    for row in journal.rows(list(by_name)):
+        if _holds(row, job, artifact_id) and _same_bytes(by_name[row["path"]], row):
+            del by_name[row["path"]]
+    return list(by_name.values())
+
+
+def _holds(row: Row, job: Job, artifact_id: str) -> bool:
+    asked = (artifact_id, job.backend, job.device, job.frame)
+    written = [Path(job.out, row[kind]) for kind in ("mask", "overlay", "seg") if row[kind]]
+    return (
+        row["status"] == "ok"
+        and (row["artifact_id"], row["engine"], row["device"], row["frame"]) == asked
+        and (row["overlay"] is not None or not job.overlay)
+        and job.seg in (None, row["segmented"])
+        and all(path.is_file() for path in written)
+    )
+
+
+def _same_bytes(one: Input, row: Row) -> bool:
+    try:
+        return bool(sha256_of(one.path) == row["sha256"])
+    except OSError:
+        return False
+
+
+class _Counter:
+    """Lets rows pass and counts those that failed."""
+
+    def __init__(self) -> None:
+        self.failed = 0
+
+    def __call__(self, rows: Iterator[Row]) -> Iterator[Row]:
+        for row in rows:
+            self.failed += row["status"] != "ok"
+            yield row
