@@ -26,6 +26,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from scunext_edge import cli_measure
+from scunext_edge.experiments.results import load_results
+from scunext_edge.experiments.text import written
 from scunext_edge.pipeline.quality import page as quality
 from scunext_edge.pipeline.web.table import engine_table
 from scunext_edge.report import numbers, verdict
@@ -388,6 +390,13 @@ def _quality_surest(paths: Sequence[Path], _: int | None) -> str:
     return "\n".join(quality.surest(_json(paths)))
 
 
+def _experiment(paths: Sequence[Path], lines: int | None) -> str:
+    """The text of a results file, a level deeper and without its title."""
+    (path,) = paths
+    text = written(load_results(path)).partition("\n\n")[2]
+    return text.replace("\n## ", "\n#### ").strip()
+
+
 VIEWS: dict[str, Callable[[Sequence[Path], int | None], str]] = {
     "results": _results,
     "verdict": _verdict,
@@ -405,6 +414,7 @@ VIEWS: dict[str, Callable[[Sequence[Path], int | None], str]] = {
     "quality-surest": _quality_surest,
     "transcript": _transcript,
     "trials": _trials,
+    "experiment": _experiment,
     "web": _web,
 }
 

@@ -10,7 +10,15 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from scunext_edge import __version__, cli_data, cli_deploy, cli_measure, cli_predict, cli_proof
+from scunext_edge import (
+    __version__,
+    cli_data,
+    cli_deploy,
+    cli_experiment,
+    cli_measure,
+    cli_predict,
+    cli_proof,
+)
 from scunext_edge.cli_options import DataOption, JsonOption, OutOption, ThreadsOption, options
 from scunext_edge.errors import ScunextEdgeError, require
 
@@ -43,6 +51,7 @@ app.command()(cli_measure.compare)
 app.command()(cli_predict.predict)
 app.command()(cli_proof.verify)
 app.command()(cli_proof.quantize)
+app.command()(cli_experiment.experiment)
 
 
 def _print_version(asked: bool) -> None:

@@ -23,8 +23,8 @@ from scunext_edge.data.synthetic import SyntheticLesions, draw
 from scunext_edge.weights import shipped
 
 COMMANDS = [
-    "train", "bench", "report", "compare", "evaluate", "verify", "quantize", "predict", "export",
-    "profile", "doctor",
+    "train", "experiment", "bench", "report", "compare", "evaluate", "verify", "quantize",
+    "predict", "export", "profile", "doctor",
     "data", "data check", "data split", "data fetch",
     "bundle", "bundle make", "bundle verify", "bundle keygen",
 ]  # fmt: skip
