@@ -16,7 +16,7 @@ READY := .venv/.ready
 PEERS := .venv/.peers
 NATIVE := $(shell find scunext_edge/kernels/csrc -type f)
 
-.PHONY: bench bench-kernels bench-web wasm trials test check sanitize ports arm64 faults bundle-trial serve-trial trt-check wheel clean
+.PHONY: bench bench-kernels bench-web wasm trials test check sanitize ports arm64 ray faults bundle-trial serve-trial trt-check wheel clean
 
 bench: $(READY)
 	$(BIN)/scunext-edge bench $(if $(DATA),--data $(DATA)) --out $(OUT) $(ARGS)
@@ -59,6 +59,10 @@ arm64: $(READY)
 	tests/arm64/root.sh build/arm64
 	$(BIN)/python tests/arm64/compare.py --python build/arm64/python --out $(ARM64)
 	$(BIN)/python -m pytest -q -m slow tests/pipeline/remote/test_arm64.py
+
+# Trials of an experiment on real Ray processes that are killed in the middle, and by DDP.
+ray: $(READY)
+	$(BIN)/python -m pytest -q -m slow tests/experiments
 
 # Is each fault that can happen to an export caught? Plants them one by one.
 faults: $(READY)

@@ -26,6 +26,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from scunext_edge import cli_measure
+from scunext_edge.experiments.results import load_results
+from scunext_edge.experiments.text import written
+from scunext_edge.pipeline.quality import page as quality
 from scunext_edge.pipeline.web.table import engine_table
 from scunext_edge.report import numbers, verdict
 from scunext_edge.report.naming import precision_name
@@ -383,6 +386,34 @@ def _serve(paths: Sequence[Path], _: int | None) -> str:
     return textwrap.fill(head, WIDTH) + "\n\n" + _table(("", "as promised", "what came"), rows)
 
 
+def _quality_flags(paths: Sequence[Path], _: int | None) -> str:
+    """The flags of a network: limits and false alarms, under what they rest on."""
+    record = _json(paths)
+    return "\n".join([*quality.about(record), "", *quality.flags(record)])
+
+
+def _quality_caught(paths: Sequence[Path], _: int | None) -> str:
+    """Planted faults and pictures of other kinds, and who notices."""
+    return "\n".join(quality.caught(_json(paths)))
+
+
+def _quality_kept(paths: Sequence[Path], _: int | None) -> str:
+    """What leaving out flagged masks is good for, network by network."""
+    return "\n".join(quality.kept([_json([path]) for path in paths]))
+
+
+def _quality_surest(paths: Sequence[Path], _: int | None) -> str:
+    """Mean Dice of the masks that the network is surest of."""
+    return "\n".join(quality.surest(_json(paths)))
+
+
+def _experiment(paths: Sequence[Path], lines: int | None) -> str:
+    """The text of a results file, a level deeper and without its title."""
+    (path,) = paths
+    text = written(load_results(path)).partition("\n\n")[2]
+    return text.replace("\n## ", "\n#### ").strip()
+
+
 VIEWS: dict[str, Callable[[Sequence[Path], int | None], str]] = {
     "results": _results,
     "verdict": _verdict,
@@ -395,8 +426,13 @@ VIEWS: dict[str, Callable[[Sequence[Path], int | None], str]] = {
     "needs": _needs,
     "searched": _searched,
     "verified": _verified,
+    "quality-flags": _quality_flags,
+    "quality-caught": _quality_caught,
+    "quality-kept": _quality_kept,
+    "quality-surest": _quality_surest,
     "transcript": _transcript,
     "trials": _trials,
+    "experiment": _experiment,
     "web": _web,
 }
 

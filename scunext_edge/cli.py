@@ -14,6 +14,7 @@ from scunext_edge import (
     __version__,
     cli_data,
     cli_deploy,
+    cli_experiment,
     cli_measure,
     cli_predict,
     cli_proof,
@@ -51,6 +52,7 @@ app.command()(cli_measure.compare)
 app.command()(cli_predict.predict)
 app.command()(cli_proof.verify)
 app.command()(cli_proof.quantize)
+app.command()(cli_experiment.experiment)
 app.command()(cli_serve.serve)
 
 

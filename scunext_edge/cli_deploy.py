@@ -70,6 +70,9 @@ def make(
     limit_ms: Annotated[
         float, typer.Option(min=0, help="A form that takes longer for one image is refused.")
     ] = 1000.0,
+    limits: Annotated[
+        Path | None, typer.Option(help="quality.json of a network that does not ship.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Bundle the forms that passed. Exit code 1: none did, or not the one that was named."""
@@ -92,6 +95,7 @@ def make(
         online=online,
         limit_ms=limit_ms,
         serve=serve,
+        limits=limits,
     )
     with progress_bar() as advance:
         made = made_by(settings, advance=advance)

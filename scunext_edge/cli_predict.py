@@ -41,6 +41,9 @@ def predict(
     ray: Annotated[
         str | None, typer.Option(help="A Ray cluster: auto, HOST:PORT, or local.")
     ] = None,
+    limits: Annotated[
+        Path | None, typer.Option(help="quality.json of a network that does not ship.")
+    ] = None,
 ) -> None:
     """Segment pictures: a mask, an overlay and a line of JSON each; of folders, a table."""
     from scunext_edge.pipeline.folders.job import Job
@@ -56,6 +59,7 @@ def predict(
         frame=frame,
         overlay=overlay,
         seg=check_segmented(seg) if seg is not None else None,
+        limits=str(limits) if limits else None,
     )
     if workers is not None or ray is not None or any(path.is_dir() for path in images):
         failed = _folders(images, job, workers, ray)
@@ -67,12 +71,16 @@ def predict(
 def _pictures(images: list[Path], job: Job) -> int:
     """One after the other, in this process; how many failed."""
     from scunext_edge.pipeline.folders.station import algorithm_of
+    from scunext_edge.quality.assess import warning_of
     from scunext_edge.runtime.predict_files import Wanted, predict_files
     from scunext_edge.runtime.predictor import Predictor
     from scunext_edge.runtime.registry import open_runner
 
     artifact = job.artifact()
+    limits = job.limits_of(artifact)
     runner = open_runner(artifact, job.backend, device=job.device, threads=job.threads)
+    if limits is None:
+        print(f"note: {artifact.card.model} has no limits of quality", file=sys.stderr)
     wanted = Wanted(
         frame=job.frame,
         overlay=job.overlay,
@@ -80,9 +88,11 @@ def _pictures(images: list[Path], job: Job) -> int:
         algorithm=algorithm_of(job, artifact.id),
     )
     failed = 0
-    for record in predict_files(images, Predictor(runner), Path(job.out), wanted=wanted):
+    for record in predict_files(images, Predictor(runner, limits), Path(job.out), wanted=wanted):
         failed += record["status"] != "ok"
         print(json.dumps(record), flush=True)
+        if warning := warning_of(record):
+            print(warning, file=sys.stderr, flush=True)
     runner.close()
     return failed
 

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,38 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, data: Any) -> None:
     """Write ``data`` as indented JSON, atomically. NaN is refused: unknown is null."""
     write_text(path, json.dumps(data, indent=1, allow_nan=False, default=_plain) + "\n")
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, wait_s: float = 30.0) -> Iterator[None]:
+    """Hold ``path``, a file or folder that exists, against other processes that ask for it here.
+
+    Whoever ends, even killed, lets go. One that is held longer than ``wait_s``: ``StorageError``.
+    Where the system has no such locks (Windows), nothing is held.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with storage_errors(path):
+        handle = os.open(path, os.O_RDONLY)
+    try:
+        end = time.monotonic() + wait_s
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > end:
+                    raise StorageError(
+                        f"another process is at work in {path}",
+                        hint="wait until it has finished, or choose another folder",
+                    ) from error
+                time.sleep(0.1)
+        yield
+    finally:
+        os.close(handle)
 
 
 def read_json(path: Path) -> Any:

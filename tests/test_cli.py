@@ -19,13 +19,12 @@ import pytest
 from PIL import Image as PillowImage
 
 from scunext_edge import __version__, artifacts, cli
-from scunext_edge.data.synthetic import SyntheticLesions
+from scunext_edge.data.synthetic import SyntheticLesions, draw
 from scunext_edge.weights import shipped
 
 COMMANDS = [
-    "train", "bench", "report", "compare", "evaluate", "verify", "quantize", "predict", "export",
-    "profile", "doctor",
-    "serve",
+    "train", "experiment", "bench", "report", "compare", "evaluate", "verify", "quantize",
+    "predict", "export", "profile", "doctor", "serve",
     "data", "data check", "data split", "data fetch",
     "bundle", "bundle make", "bundle verify", "bundle keygen",
 ]  # fmt: skip
@@ -285,6 +284,38 @@ def test_predict_writes_a_mask_an_overlay_and_a_line_of_json_each(run, tmp_path,
     with PillowImage.open(tmp_path / "o" / "photo.mask.png") as mask:
         assert mask.size == (80, 64)
     assert (tmp_path / "o" / "photo.overlay.png").is_file()
+
+
+def test_predict_says_once_that_a_network_has_no_limits(run, tmp_path, photo, network):
+    shutil.copyfile(photo, tmp_path / "second.jpg")
+    card = json.loads((network.directory / "card.json").read_text())
+    card["details"]["checkpoint"] = "another"
+    (network.directory / "card.json").write_text(json.dumps(card))
+    code, out, err = run("predict", photo, "second.jpg", "-o", "o", "--model", network.directory)
+    assert [json.loads(line)["quality"] for line in out.splitlines()] == [None, None]
+    assert (code, err.count("has no limits of quality")) == (0, 1)
+
+
+def test_predict_says_which_masks_not_to_use_and_ends_well(run, tmp_path):
+    pytest.importorskip("onnxruntime")
+    image, _ = draw(3, 4, (256, 256))
+    PillowImage.fromarray(image // 12).save(tmp_path / "dark.png")
+    code, out, err = run("predict", "dark.png", "--out", "o")
+    quality = json.loads(out)["quality"]
+    assert (code, quality["usable"]) == (0, False)
+    assert "too_dark" in [flag["name"] for flag in quality["flags"]]
+    assert err.startswith("dark.png: do not use this mask:")
+    assert "add light" in err
+    assert (tmp_path / "o" / "dark.mask.png").is_file()
+
+
+def test_predict_refuses_limits_of_another_network(run, photo, network):
+    limits = Path(shipped.__file__).parent / "unext" / "quality.json"
+    code, out, err = run(
+        "predict", photo, "--out", "o", "--model", network.directory, "--limits", limits
+    )
+    assert (code, out) == (2, "")
+    assert "is about unext of checkpoint" in said(err)
 
 
 def test_predict_does_what_can_be_done_and_ends_with_1(run, tmp_path, photo, network):

@@ -79,7 +79,9 @@ def test_predict_draws_a_mask_on_every_instruction_set(run, tmp_path, network, p
     for device in ("cpu", "cpu-scalar"):
         arguments = ("predict", "a.png", "--out", device, "--model", network, "--backend", "native")
         done = run(*arguments, "--precision", precision, "--device", device)
-        assert (done.returncode, done.stderr) == (0, "")
+        assert done.returncode == 0
+        # A picture that is drawn may be no skin; nothing else is said.
+        assert all("do not use this mask" in line for line in done.stderr.splitlines())
         assert json.loads(done.stdout)["status"] == "ok"
         found.append(mask(tmp_path / device / "a.mask.png"))
     assert 0.01 < found[0].mean() < 0.99

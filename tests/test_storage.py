@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 
 from scunext_edge.errors import ArtifactError, StorageError
 from scunext_edge.storage import (
+    locked,
     new_directory,
     new_file,
     read_json,
@@ -207,3 +210,19 @@ def test_files_can_be_read_by_others(tmp_path):
     write_json(tmp_path / "a.json", {})
     assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o644
     json.loads((tmp_path / "a.json").read_text())
+
+
+def test_what_is_locked_is_refused_to_others_until_its_holder_ends(tmp_path):
+    pytest.importorskip("fcntl", reason="this system has no such locks")
+    script = (
+        "import sys, time; from pathlib import Path; from scunext_edge.storage import locked\n"
+        "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", script, tmp_path], stdout=subprocess.PIPE)
+    assert holder.stdout.readline() == b"held\n"
+    with pytest.raises(StorageError, match="another process"), locked(tmp_path, wait_s=0.2):
+        pass
+    holder.kill()
+    holder.communicate()
+    with locked(tmp_path, wait_s=0.2):
+        pass

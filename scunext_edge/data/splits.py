@@ -98,6 +98,40 @@ def make_split(
     return _split(parts, calibration=calibration, seed=seed, source=source, areas=areas)
 
 
+def make_folds(
+    dataset: Dataset,
+    *,
+    folds: int,
+    val: float = 0.05,
+    seed: int = 0,
+    keep_together: Iterable[Sequence[str]] = (),
+) -> list[Split]:
+    """Splits in which every image is a test image once; ``keep_together`` as in `make_split`.
+
+    ``val`` is a share of all images, drawn anew in each fold from those that are not its test.
+    """
+    if folds < 2 or not 0 < val < 1 - 1 / folds:
+        raise ConfigError(
+            f"{folds} folds with val={val} leave nothing to train",
+            hint="use 2 folds or more, and a share val below what is not test",
+        )
+    if folds > len(dataset):
+        raise ConfigError(f"{dataset.name} has too few images for {folds} folds: {len(dataset)}")
+    groups = _groups(dataset.ids, keep_together)
+    dealt: list[list[list[str]]] = [[] for _ in range(folds)]
+    for group in sorted(groups, key=lambda group: _draw_order(seed, group[0])):
+        min(dealt, key=lambda fold: sum(map(len, fold))).append(group)
+    return [_fold(dataset, dealt, number, val=val, seed=seed) for number in range(folds)]
+
+
+def draw_subset(dataset: Dataset, count: int, *, seed: int = 0) -> Dataset:
+    """``count`` images of a data set, the same ones whatever order it lists them in."""
+    if not 0 < count <= len(dataset):
+        raise ConfigError(f"{dataset.name} has {len(dataset)} images, not {count}")
+    drawn = sorted(dataset.ids, key=lambda name: _draw_order(seed, f"subset {name}"))
+    return dataset.subset(sorted(drawn[:count]))
+
+
 def save_split(path: Path, split: Split) -> None:
     """Write the split as JSON with its hash, atomically."""
     content: dict[str, Any] = {"schema": SCHEMA, "source": split.source, "hash": split.hash}
@@ -186,6 +220,25 @@ def _from_manifest(path: Path) -> Split:
             )
         parts[word].append(Path(row[key]).stem if key == "image" else row[key])
     return _split(parts, calibration=CALIBRATION, seed=0, source=f"{path.name}, column 'split'")
+
+
+def _fold(
+    dataset: Dataset,
+    dealt: Sequence[Sequence[Sequence[str]]],
+    number: int,
+    *,
+    val: float,
+    seed: int,
+) -> Split:
+    rest = [group for at, fold in enumerate(dealt) if at != number for group in fold]
+    rest = sorted(rest, key=lambda group: _draw_order(seed, f"fold {number} {group[0]}"))
+    room = round(len(dataset) * val)
+    parts: dict[str, list[str]] = {"train": [], "val": [], "test": []}
+    parts["test"] = [name for group in dealt[number] for name in group]
+    for group in rest:
+        parts["val" if len(parts["val"]) + len(group) <= room else "train"] += group
+    source = f"fold {number + 1} of {len(dealt)}, drawn with seed {seed}"
+    return _split(parts, calibration=0, seed=seed, source=source)
 
 
 def _split(

@@ -59,6 +59,7 @@ def _start(asked: argparse.Namespace) -> int:
 
 def _segment(asked: argparse.Namespace) -> int:
     from scunext_edge.deploy.accepted import Refusal, open_accepted
+    from scunext_edge.quality.assess import warning_of
     from scunext_edge.runtime.predict_files import predict_files
     from scunext_edge.runtime.predictor import Predictor
 
@@ -68,9 +69,11 @@ def _segment(asked: argparse.Namespace) -> int:
         print(f"hint:  {found.hint}", file=sys.stderr)
         return 1
     failed = 0
-    for record in predict_files(asked.images, Predictor(found.runner), asked.out):
+    for record in predict_files(asked.images, Predictor(found.runner, found.limits), asked.out):
         failed += record["status"] != "ok"
         print(json.dumps({**record, "form": found.rung.name}), flush=True)
+        if warning := warning_of(record):
+            print(warning, file=sys.stderr, flush=True)
     found.runner.close()
     return 1 if failed else 0
 

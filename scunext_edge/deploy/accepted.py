@@ -14,6 +14,7 @@ from scunext_edge.deploy.acceptance import Acceptance
 from scunext_edge.deploy.bundle import Bundle, Rung, read
 from scunext_edge.deploy.manifest import MANIFEST, compare
 from scunext_edge.deploy.verify import id_of
+from scunext_edge.quality.limits import FILE, Limits, load_limits
 from scunext_edge.runtime.registry import backend_module, open_runner
 from scunext_edge.runtime.runner import Runner
 
@@ -28,6 +29,7 @@ class Accepted:
     rung: Rung
     bundle: Bundle
     acceptance: Acceptance
+    limits: Limits | None  # None: the bundle holds none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +59,16 @@ def open_accepted(state: Path) -> Accepted | Refusal:
     if isinstance(found, Refusal):
         return found
     rung = found.rung
+    path = found.bundle.directory / FILE
+    limits = load_limits(path) if path.is_file() else None  # the manifest says what has to be there
     runner = open_runner(found.artifact, rung.backend, device=rung.device, threads=rung.threads)
-    return Accepted(runner=runner, rung=rung, bundle=found.bundle, acceptance=found.acceptance)
+    return Accepted(
+        runner=runner,
+        rung=rung,
+        bundle=found.bundle,
+        acceptance=found.acceptance,
+        limits=limits,
+    )
 
 
 def find_accepted(state: Path) -> Found | Refusal:

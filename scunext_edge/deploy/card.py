@@ -8,6 +8,8 @@ from typing import Any
 from scunext_edge.deploy.bundle import Rung
 from scunext_edge.deploy.evidence import Evidence
 from scunext_edge.deploy.ladder import Form, Ladder
+from scunext_edge.deploy.quality import quality_lines
+from scunext_edge.quality.limits import Limits
 
 SCHEMA = 1  # 1: first form
 
@@ -32,6 +34,7 @@ def model_card(
     *,
     created: str,
     limit_ms: float | None,
+    limits: Limits | None,
 ) -> dict[str, Any]:
     """What ``model-card.json`` holds. Unknown is null."""
     details = ladder.forms[0].artifact.card.details
@@ -56,7 +59,8 @@ def model_card(
         "left_out": list(ladder.left_out),
         "by_lesion_size": verified["acceptance"]["groups"] if verified else None,
         "limit_ms": limit_ms,
-        "limits": _limits(ladder, evidence, is_timed=limit_ms is not None),
+        "quality": _quality(limits),
+        "limits": _limits(ladder, evidence, limits, is_timed=limit_ms is not None),
     }
 
 
@@ -92,6 +96,7 @@ def to_markdown(card: Mapping[str, Any]) -> str:
         *([] if sizes is None else _sizes(sizes)),
         _start(card["limit_ms"]),
         "",
+        *quality_lines(card["quality"]),
         "## Limits",
         "",
         *(f"- {line}" for line in card["limits"]),
@@ -128,8 +133,22 @@ def _form(form: Form, rung: Rung) -> dict[str, Any]:
     }
 
 
-def _limits(ladder: Ladder, evidence: Evidence, *, is_timed: bool) -> list[str]:
+def _quality(limits: Limits | None) -> dict[str, Any] | None:
+    if limits is None:
+        return None
+    return {
+        "limits": dict(limits.limits),
+        "set_on": dict(limits.set_on),
+        "error_rates": dict(limits.error_rates),
+    }
+
+
+def _limits(
+    ladder: Ladder, evidence: Evidence, quality: Limits | None, *, is_timed: bool
+) -> list[str]:
     limits = []
+    if quality is None:
+        limits.append("Nothing says when a mask is not to be used: no limits of quality were set.")
     if note := (evidence.run or {}).get("data", {}).get("note"):
         limits.append(f"The scores are on {note}.")
     if evidence.verification is None:

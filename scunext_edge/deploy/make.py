@@ -22,8 +22,10 @@ from scunext_edge.deploy.targets import Target, target
 from scunext_edge.deploy.verify import id_of
 from scunext_edge.errors import ConfigError, StorageError, require
 from scunext_edge.progress import Advance
+from scunext_edge.quality.limits import FILE, Limits, save_limits
 from scunext_edge.storage import new_directory, write_json, write_text
 from scunext_edge.web.build import ENGINE
+from scunext_edge.weights.shipped import limits_of
 
 RUN = Path(__file__).with_name("run.sh")
 
@@ -46,6 +48,7 @@ class Settings:
     online: bool = False  # the device fetches the others itself, by their hashes
     limit_ms: float = 1000.0
     serve: bool = False  # the runtime of a server too, and how to run it
+    limits: Path | None = None  # of quality; null: those that ship for the network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,23 +139,20 @@ def _fill(
     }
     write_json(folder / bundle.BUNDLE, {**described, **about})
     write_json(folder / "contract.json", contract(ladder.forms[0].artifact.spec))
+    limits = _write_limits(ladder, settings, folder)
     ids = {form.claim.artifact_id for form in ladder.forms}
     write_json(folder / "evidence.json", evidence.to_json(ids))
+    when = created.isoformat()
     told = card.model_card(
-        model,
-        device.name,
-        ladder,
-        rungs,
-        evidence,
-        created=created.isoformat(),
-        limit_ms=limit_ms,
+        model, device.name, ladder, rungs, evidence, created=when, limit_ms=limit_ms, limits=limits
     )
     write_json(folder / "model-card.json", told)
     write_text(folder / "model-card.md", card.to_markdown(told))
     images = [folder / bundle.GOLDEN_IMAGES / name for name in names]
     if device.is_page:
         masks = folder / rungs[0].masks
-        page.write_page(folder, ladder.forms[0], evidence, images=images, masks=masks)
+        form = ladder.forms[0]
+        page.write_page(folder, form, evidence, images=images, masks=masks, limits=limits)
         _write_bill(folder, ladder, device, created, engine=ENGINE)
         return
     if native := [rung for rung in rungs if rung.name == example.FORM]:
@@ -218,6 +218,13 @@ def _rung(form: Form, device: Target) -> Rung:
         stability=claim.stability if is_own else None,
         most_flipped=0.0 if device.is_page else golden.most_flipped(form),
     )
+
+
+def _write_limits(ladder: Ladder, settings: Settings, folder: Path) -> Limits | None:
+    limits = limits_of(ladder.forms[0].artifact, settings.limits)
+    if limits is not None:
+        save_limits(folder / FILE, limits)
+    return limits
 
 
 def _write_models(ladder: Ladder, folder: Path) -> None:

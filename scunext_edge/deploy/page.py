@@ -9,6 +9,7 @@ from pathlib import Path
 from scunext_edge.data.images import read_image, read_mask
 from scunext_edge.deploy.evidence import Evidence
 from scunext_edge.deploy.ladder import Form, Ladder
+from scunext_edge.quality.limits import Limits
 from scunext_edge.web.golden import Golden
 from scunext_edge.web.pack import facts, write_web
 from scunext_edge.web.single import write_single_file
@@ -30,6 +31,7 @@ def write_page(
     *,
     images: Sequence[Path],
     masks: Path,
+    limits: Limits | None,
 ) -> None:
     """Write ``page/`` and ``page.html``, which test themselves with ``images`` and their masks."""
     golden = [Golden(image=read_image(it), mask=read_mask(masks / it.name)) for it in images]
@@ -39,6 +41,7 @@ def write_page(
         golden=golden,
         card=card(form, evidence),
         warning=warning(form),
+        limits=limits,
     )
     write_single_file(page, folder / SINGLE)
 

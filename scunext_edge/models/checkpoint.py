@@ -8,10 +8,10 @@ from typing import Any
 
 import safetensors
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from scunext_edge.artifacts import Artifact, Card, load, new_artifact
-from scunext_edge.errors import ArtifactError
+from scunext_edge.errors import ArtifactError, StorageError
 from scunext_edge.models import registry
 from scunext_edge.models.contract import Deployable
 from scunext_edge.spec import ModelSpec
@@ -39,8 +39,21 @@ def save_network(
     )
     state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     with new_artifact(directory, card) as folder:
-        save_file(state, folder / WEIGHTS)
+        write_tensors(folder / WEIGHTS, state)
     return load(directory)
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], *, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write safetensors; a disk that is full is a ``StorageError``, as for every other file."""
+    try:
+        save_file(dict(tensors), path, metadata=dict(metadata) if metadata else None)
+    except safetensors.SafetensorError as error:
+        raise StorageError(
+            f"cannot write {path}: {error}",
+            hint="choose a folder that can be written to, with enough free space",
+        ) from error
 
 
 def load_network(artifact: Artifact) -> Deployable:

@@ -68,13 +68,11 @@ _CHANGES = (
     (
         '<p id="name" class="faint"></p></div>\n',
         """<p id="name" class="faint"></p></div>
-      <div id="quality"><p id="quality-words"></p><ul id="quality-flags"></ul></div>
+      <p id="unassessed" class="faint">Quality was not assessed: this bundle has no limits.</p>
 """,
     ),
 )
 _STYLE = """
-#quality-flags { margin: 0; padding-left: 1.2rem; }
-#quality-flags:empty { display: none; }
 input[type=password] { flex: 1 1 12rem; min-height: 2.75rem; padding: .3rem .6rem; border: 1px solid var(--line); border-radius: .4rem; background: var(--ground); color: var(--ink); font: inherit; }
 """  # noqa: E501
 

@@ -16,7 +16,7 @@ from PIL import UnidentifiedImageError
 from scunext_edge.data.images import FORMATS, read_picture
 from scunext_edge.errors import BackendMissing, DataError, EngineError
 from scunext_edge.runtime.contour import contour
-from scunext_edge.runtime.predictor import Prediction, Predictor, at_image_size
+from scunext_edge.runtime.predictor import Predictor, at_image_size
 from scunext_edge.serve.problems import Problem
 from scunext_edge.spec import Image
 
@@ -48,18 +48,17 @@ def segment(predictor: Predictor, body: bytes, asked: Asked) -> Done:
     image, spacing, source = _decoded(body, asked)
     clock.stage("decode")
     try:
-        logits = predictor.network_logits(image)
+        run = predictor.run(image)
     except EngineError as error:
         raise Problem("internal", str(error), error.hint) from error
     clock.stage("network")
     height, width = image.shape[:2]
-    prediction = at_image_size(logits, height, width)
+    prediction = at_image_size(run, height, width)
     outlines = contour(prediction.mask)
-    quality = assessed(image, prediction)
     clock.stage("measure")
     blobs = {"mask": _png(prediction.mask.astype(np.uint8) * np.uint8(255))}
     if asked.logits:
-        blobs["logits"] = np.ascontiguousarray(logits, "<f4").tobytes()
+        blobs["logits"] = np.ascontiguousarray(run.logits, "<f4").tobytes()
     if asked.picture:
         blobs["picture"] = _png(image)
     clock.stage("encode")
@@ -74,16 +73,11 @@ def segment(predictor: Predictor, body: bytes, asked: Asked) -> Done:
         "spacing_from": source,
         "area_mm2": None if spacing is None else area * spacing[0] * spacing[1],
         "contour": outlines,
-        "quality": quality,
-        "logits_size": list(logits.shape[::-1]),
+        "quality": run.quality and run.quality.to_json(),
+        "logits_size": list(run.logits.shape[::-1]),
         "time_ms": clock.ms,
     }
     return Done(fields=fields, blobs=blobs)
-
-
-def assessed(image: Image, prediction: Prediction) -> dict[str, Any] | None:
-    """Flags of a picture that should not be relied on. No bundle carries limits yet: unknown."""
-    return None
 
 
 def _decoded(body: bytes, asked: Asked) -> tuple[Image, tuple[float, float] | None, str | None]:

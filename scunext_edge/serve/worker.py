@@ -43,7 +43,7 @@ def main(state: Path) -> int:
         refusal = {"refused": accepted.reason, "hint": accepted.hint}
         frames.write(outbox, Frame(header=refusal))
         return 1
-    predictor = Predictor(accepted.runner)
+    predictor = Predictor(accepted.runner, accepted.limits)
     predictor.predict(np.zeros((64, 64, 3), np.uint8))  # engines do things late
     frames.write(outbox, Frame(header={"ready": versions(accepted)}))
     _silence_stderr()

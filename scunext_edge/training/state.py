@@ -10,10 +10,11 @@ from typing import Any
 
 import safetensors
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from scunext_edge.errors import ArtifactError, ConfigError
+from scunext_edge.models.checkpoint import write_tensors
 from scunext_edge.storage import new_file
 from scunext_edge.training.recipe import Recipe
 from scunext_edge.training.step import Learner
@@ -43,7 +44,7 @@ def save_state(path: Path, *, learner: Learner, subject: Mapping[str, Any], epoc
     }
     with new_file(path) as temporary:
         owned = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
-        save_file(owned, temporary, metadata={"state": json.dumps(note)})
+        write_tensors(temporary, owned, metadata={"state": json.dumps(note)})
 
 
 def load_state(path: Path, *, learner: Learner, subject: Mapping[str, Any]) -> int:

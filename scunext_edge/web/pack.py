@@ -6,16 +6,20 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from scunext_edge import __version__
 from scunext_edge.artifacts import Artifact
 from scunext_edge.errors import ConfigError
+from scunext_edge.quality.flags import FLAGS
+from scunext_edge.quality.limits import Limits
 from scunext_edge.storage import new_directory, sha256_of, write_text
 from scunext_edge.web.build import ENGINE, MODULES, read_engine
 from scunext_edge.web.golden import Golden
 from scunext_edge.web.icons import icon_png
+from scunext_edge.weights.shipped import limits_of
 
 # 1: first form; 2: warning. Of the release that the page carries; main.js reads it.
 SCHEMA = 2
@@ -37,6 +41,7 @@ def write_web(
     wasm: Path = ENGINE,
     card: Mapping[str, str] | None = None,
     warning: str | None = None,
+    limits: Limits | None = None,
 ) -> Path:
     """Write the page for ``artifact`` into the folder ``out`` and return it.
 
@@ -44,6 +49,7 @@ def write_web(
     makes some. ``wasm`` is a folder with the engine's modules and their record. ``card`` is what
     the page says about the model, title by title; by default what the artifact's own card knows.
     ``warning`` stands above everything, for as long as the page is open.
+    ``limits`` say when a mask is not to be used; by default those that ship for this network.
 
     The same arguments give the same bytes. An artifact that is no INT8 file of the native engine is
     a ``ConfigError``: only INT8 gives the same mask in every browser, to the pixel.
@@ -79,6 +85,7 @@ def write_web(
                 {**_file(folder / name), "mask_sha256": it.mask_sha256()}
                 for name, it in zip(names, golden, strict=True)
             ],
+            "quality": _quality(limits_of(artifact) if limits is None else limits),
             "card": list((facts(artifact) if card is None else card).items()),
             "warning": warning,
         }
@@ -106,6 +113,18 @@ def facts(artifact: Artifact) -> dict[str, str]:
             f"{scores['images']} images"
         )
     return found
+
+
+def _quality(limits: Limits | None) -> dict[str, Any] | None:
+    """What quality.js needs: limits, domain, and the flags with their words."""
+    if limits is None:
+        return None
+    return {
+        "size": limits.size,
+        "limits": dict(limits.limits),
+        "domain": asdict(limits.domain),
+        "rules": [asdict(rule) for rule in FLAGS],
+    }
 
 
 def _model(artifact: Artifact) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 from scunext_edge.artifacts import CARD, Artifact, load
 from scunext_edge.errors import ConfigError
+from scunext_edge.quality.limits import FILE, Limits, load_limits
 
 Form = Literal["checkpoint", "onnx-fp32", "onnx-int8", "native-fp32", "native-int8"]
 FORMS: tuple[Form, ...] = get_args(Form)
@@ -52,6 +53,24 @@ def deployed(model: str, *, backend: str, precision: str) -> Artifact:
             "onnxruntime or openvino, or fp32 on torch",
         )
     return shipped(model, form)
+
+
+def limits_of(artifact: Artifact, given: Path | None = None) -> Limits | None:
+    """The limits of quality in the file that is given, or that ship for this network.
+
+    Forms of one network share them. Given ones that are another network's: ``ConfigError``.
+    """
+    if given is not None:
+        limits = load_limits(given)
+        if limits.fit(artifact):
+            return limits
+        raise ConfigError(
+            f"{given} is about {limits.model} of checkpoint {limits.checkpoint} at {limits.size} "
+            f"pixels, and not about {artifact.directory}",
+            hint="set limits for this network: python -m scunext_edge.pipeline.quality",
+        )
+    known = (load_limits(path) for path in sorted(_HERE.glob(f"*/{FILE}")))
+    return next((limits for limits in known if limits.fit(artifact)), None)
 
 
 def _near(name: str, known: Sequence[str]) -> str:

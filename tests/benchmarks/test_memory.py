@@ -78,9 +78,10 @@ def test_a_gpu_s_allocator_and_driver_are_asked(monkeypatch, with_torch):
     }
 
 
-@pytest.mark.parametrize("apps", ["300, 1\n", "", f"[N/A], {os.getpid()}\n", None])
+@pytest.mark.parametrize("apps", ["300, 1\n", "", "[N/A], {own}\n", None])
 def test_a_driver_that_does_not_know_this_process_tells_the_difference(monkeypatch, apps):
-    Driver(monkeypatch, used=["100\n50\n", "400\n50\n"], apps=[apps])
+    own = apps and apps.format(own=os.getpid())
+    Driver(monkeypatch, used=["100\n50\n", "400\n50\n"], apps=[own])
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     assert memory.DeviceMemory("cuda-graph").read() == {
         "device_allocator_bytes": None,

@@ -8,8 +8,10 @@ from scunext_edge.data.datasets import open_dataset
 from scunext_edge.data.splits import (
     PARTS,
     Split,
+    draw_subset,
     find_split,
     load_split,
+    make_folds,
     make_split,
     part,
     save_split,
@@ -199,3 +201,39 @@ def test_real_manifests_are_read(real):
     assert sizes(splits["isic2018"]) == [1944, 121, 529, 128]
     assert sizes(splits["isic2017"]) == [2000, 150, 0, 128]
     assert sizes(splits["lungs"]) == [493, 70, 141, 128]
+
+
+def test_folds_test_every_image_once_and_never_train_on_it():
+    folds = make_folds(HUNDRED, folds=5, val=0.05, seed=1)
+    assert sorted(name for fold in folds for name in fold.test) == list(HUNDRED.ids)
+    assert [sizes(fold) for fold in folds] == [[75, 5, 20, 0]] * 5
+    for fold in folds:
+        assert sorted(fold.train + fold.val + fold.test) == list(HUNDRED.ids)
+
+
+def test_folds_keep_groups_together():
+    ids = HUNDRED.ids
+    groups = [ids[start : start + 7] for start in range(0, 98, 7)]
+    for fold in make_folds(HUNDRED, folds=4, keep_together=groups):
+        for part_of_it in (fold.train, fold.val, fold.test):
+            assert all(len({*group} & {*part_of_it}) in (0, 7) for group in groups)
+
+
+def test_folds_follow_from_their_seed():
+    one, again = (make_folds(HUNDRED, folds=3, seed=4) for _ in range(2))
+    assert [fold.hash for fold in one] == [fold.hash for fold in again]
+    assert one[0].hash != make_folds(HUNDRED, folds=3, seed=5)[0].hash
+
+
+@pytest.mark.parametrize("settings", [{"folds": 1}, {"folds": 101}, {"folds": 2, "val": 0.5}])
+def test_folds_that_cannot_be_are_an_error(settings):
+    with pytest.raises(ConfigError):
+        make_folds(HUNDRED, **settings)
+
+
+def test_a_subset_grows_without_changing_what_it_had():
+    small, large = draw_subset(HUNDRED, 10, seed=2), draw_subset(HUNDRED, 20, seed=2)
+    assert len(small) == 10
+    assert {*small.ids} < {*large.ids}
+    with pytest.raises(ConfigError, match="not 101"):
+        draw_subset(HUNDRED, 101)

@@ -18,15 +18,17 @@ from scunext_edge.deploy.make import make
 from scunext_edge.deploy.verify import verify
 from scunext_edge.deploy.wheels import NEEDED, NEEDED_BELOW_311
 from scunext_edge.errors import ArtifactError, ConfigError, ExportError, StorageError
+from scunext_edge.quality.flags import FLAGS
+from scunext_edge.quality.limits import load_limits
 from scunext_edge.storage import read_json, write_json
-from scunext_edge.weights.shipped import shipped
+from scunext_edge.weights.shipped import limits_of, shipped
 
 
 def test_a_bundle_is_whole_and_signed(made, key):
     assert verify(made, key).findings == ()
     assert {path.name for path in made.iterdir()} == {
         "bundle.json", "c", "contract.json", "evidence.json", "golden", "manifest.sha256",
-        "model-card.json", "model-card.md", "models", "requirements.txt", "run.sh",
+        "model-card.json", "model-card.md", "models", "quality.json", "requirements.txt", "run.sh",
         "sbom.cdx.json", "signature.json", "wheels",
     }  # fmt: skip
     assert os.access(made / "run.sh", os.X_OK)
@@ -93,6 +95,19 @@ def test_the_card_says_what_it_is_for_and_what_is_not_known(made):
     assert "no medical device" in text
     assert "Not verified by size of lesion" in text
     assert "| native-int8 | passed | 0.8000 |" in text
+
+
+def test_the_limits_of_quality_are_inside_with_their_error_rates(made):
+    limits = load_limits(made / "quality.json")
+    assert limits == limits_of(shipped("scunext", "native-int8"))
+    assert "quality.json" in (made / "manifest.sha256").read_text()
+    card = read_json(made / "model-card.json")
+    assert card["quality"]["limits"] == dict(limits.limits)
+    text = (made / "model-card.md").read_text()
+    for rule in FLAGS:
+        alarms = limits.error_rates["false_alarms"][rule.name]
+        assert re.search(rf"\| {rule.name} +\| {100 * alarms['share']:.1f} % \(", text)
+    assert "Flagged of the masks with a Dice below 0.5" in text
 
 
 def test_the_contract_is_that_of_the_model(made):

@@ -55,8 +55,8 @@ def test_it_is_whole_and_signed_and_has_no_python(made, key):
     assert verify(made, key).findings == ()
     assert {path.name for path in made.iterdir()} == {
         "bundle.json", "contract.json", "evidence.json", "golden", "manifest.sha256",
-        "model-card.json", "model-card.md", "models", "page", "page.html", "sbom.cdx.json",
-        "signature.json",
+        "model-card.json", "model-card.md", "models", "page", "page.html", "quality.json",
+        "sbom.cdx.json", "signature.json",
     }  # fmt: skip
 
 

@@ -77,6 +77,7 @@ def test_the_accepted_form_segments(state, tmp_path, capsys, bundle):
     told = json.loads(capsys.readouterr().out)
     form = acceptance.load(state).activated
     assert (told["status"], told["form"]) == ("ok", form)
+    assert set(told["quality"]) == {"usable", "flags", "values"}
     expected = read_mask(bundle / "golden/masks" / form / image.name)
     assert np.mean(read_mask(tmp_path / "o" / f"{image.stem}.mask.png") != expected) <= 2e-4
 

@@ -4,10 +4,11 @@ import json
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from scunext_edge import artifacts
 from scunext_edge.artifacts import load
-from scunext_edge.errors import ArtifactError, ConfigError
+from scunext_edge.errors import ArtifactError, ConfigError, StorageError
 from scunext_edge.models import registry
 from scunext_edge.models.checkpoint import WEIGHTS, load_network, random_network, save_network
 from scunext_edge.spec import ModelSpec
@@ -106,12 +107,12 @@ def test_other_formats_are_no_checkpoints(saved):
 
 
 def test_nothing_is_left_of_a_network_that_could_not_be_written(network, tmp_path, monkeypatch):
-    def fail(state, path):
+    def fail(state, path, metadata):
         path.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
+        raise SafetensorError("Error while serializing: I/O error: No space left on device")
 
     monkeypatch.setattr("scunext_edge.models.checkpoint.save_file", fail)
-    with pytest.raises(Exception, match="No space left"):
+    with pytest.raises(StorageError, match="No space left"):
         save_network(network, tmp_path / "net", model="scunext", spec=ModelSpec(size=64))
     assert list(tmp_path.iterdir()) == []
 

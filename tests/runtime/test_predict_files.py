@@ -17,6 +17,7 @@ from scunext_edge.runtime.predictor import Predictor
 KEYS = {
     "image", "status", "reason", "mask", "overlay", "width", "height", "area_fraction", "contour",
     "time_ms", "sha256", "area_px", "area_mm2", "spacing_mm", "spacing_at", "seg",
+    "quality",
 }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ import {readHeader} from '../../scunext_edge/web/page/header.js';
 import * as measure from '../../scunext_edge/web/page/measure.js';
 import {areaOf, contour, rimOf} from '../../scunext_edge/web/page/outline.js';
 import {encodePng} from '../../scunext_edge/web/page/png.js';
+import {assess} from '../../scunext_edge/web/page/quality.js';
 import {Refusal} from '../../scunext_edge/web/page/refusal.js';
 import {eachRow, toNetwork, widen} from '../../scunext_edge/web/page/resize.js';
 import {loadScunext} from '../../scunext_edge/web/page/scunext.js';
@@ -37,6 +38,7 @@ const calls = {
     const file = await encodePng({width, height, channels, rowOf: (y) => bytes.subarray(y * stride, (y + 1) * stride)});
     return taken(new Uint8Array(await file.arrayBuffer()));
   },
+  quality: ({rgb, logits, limits}) => assess(given(rgb), new Float32Array(given(logits).buffer), limits),
   header: ({file}) => readHeader(given(file)),
   measure: ({name, values}) => measure[name](...values),
   record: ({values}) => measure.recordOf({...values, now: new Date(0)}),

@@ -107,6 +107,19 @@ def test_a_photo_gets_the_mask_that_python_gives_it(page, browser, predictor, ph
     assert record["area_mm2"] is None
 
 
+def test_a_mask_not_to_be_used_is_an_alert_with_the_remedy(page, browser, photo, tmp_path):
+    dark = tmp_path / "dark.png"
+    Image.fromarray(read_image(photo) // 12).save(dark)
+    segment(page, dark)
+    page.wait_for("!document.getElementById('doubts').hidden")
+    assert "Do not use this mask:" in text(page, "doubts")
+    assert "too dark: add light" in text(page, "doubts-reasons")
+    page.wait_for("document.getElementById('status').textContent.startsWith('Do not use')")
+    record = json.loads(saved(page, browser, tmp_path, "save-json", "dark.json").read_text())
+    assert not record["quality"]["usable"]
+    assert "too_dark" in [it["name"] for it in record["quality"]["flags"]]
+
+
 def test_the_threshold_cuts_again_without_the_network(page, predictor, photo):
     segment(page, photo)
     logits = predictor.predict(read_image(photo)).logits_hw

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from scunext_edge.artifacts import Artifact
+from scunext_edge.quality.limits import Limits
 from scunext_edge.runtime.dicom_seg import Segmented
-from scunext_edge.weights.shipped import deployed
+from scunext_edge.weights.shipped import deployed, limits_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +26,15 @@ class Job:
     frame: int | None = None
     overlay: bool = True
     seg: Segmented | None = None
+    limits: str | None = None  # a file; null: those that ship for the network
 
     def artifact(self) -> Artifact:
         """What is run; errors as of ``deployed``."""
         return deployed(self.model, backend=self.backend, precision=self.precision)
+
+    def limits_of(self, artifact: Artifact) -> Limits | None:
+        """Beyond which a mask is not to be used; errors as of ``shipped.limits_of``."""
+        return limits_of(artifact, Path(self.limits) if self.limits else None)
 
     def to_json(self) -> dict[str, Any]:
         """For ``from_json`` of another process."""

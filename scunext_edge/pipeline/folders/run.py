@@ -55,6 +55,7 @@ def segment_folders(
         check_segmented(job.seg)
     inputs = find_inputs(paths, Path(job.out))
     artifact = job.artifact()
+    job.limits_of(artifact)  # those of another network are refused before anything starts
     artifact_id, job = artifact.id, _anywhere(job, artifact)
     journal = Journal(Path(job.out, JOURNAL))
     with closing(journal):
@@ -72,7 +73,8 @@ def segment_folders(
 def _anywhere(job: Job, artifact: Artifact) -> Job:
     """The same job for a process in another working directory, or on another machine."""
     model = job.model if job.model in names() else str(artifact.directory.absolute())
-    return replace(job, model=model, out=str(Path(job.out).absolute()))
+    limits = str(Path(job.limits).absolute()) if job.limits else None
+    return replace(job, model=model, out=str(Path(job.out).absolute()), limits=limits)
 
 
 def _rows(

@@ -16,7 +16,7 @@ from scunext_edge.runtime.registry import open_runner
 Row = dict[str, Any]
 
 # What a row holds, in this order, and its Arrow type. "quality" is a place for what an
-# assessment of the picture finds: null is "not assessed".
+# assessment of the picture finds, the names of its flags: null is "not assessed".
 COLUMNS = {
     "path": "string",
     "sha256": "string",
@@ -67,7 +67,7 @@ class Station:
             )
         self._job, self._id = job, artifact_id
         self._runner = open_runner(artifact, job.backend, device=job.device, threads=job.threads)
-        self._predictor = Predictor(self._runner)
+        self._predictor = Predictor(self._runner, job.limits_of(artifact))
         self._wanted = Wanted(
             frame=job.frame,
             overlay=job.overlay,
@@ -99,6 +99,10 @@ def algorithm_of(job: Job, artifact_id: str) -> Algorithm:
     return Algorithm(network=Path(job.model).name, artifact_id=artifact_id, engine=job.backend)
 
 
+def _flags(quality: dict[str, Any] | None) -> list[str] | None:
+    return None if quality is None else [flag["name"] for flag in quality["flags"]]
+
+
 def _row(job: Job, artifact_id: str, name: str, record: dict[str, Any]) -> Row:
     """A row with every column; files are named from the folder of the results on."""
     known = {key: record[key] for key in COLUMNS if key in record}
@@ -116,6 +120,7 @@ def _row(job: Job, artifact_id: str, name: str, record: dict[str, Any]) -> Row:
         "device": job.device,
         "frame": job.frame,
         "segmented": job.seg,
+        "quality": _flags(record.get("quality")),
     }
     for kind in ("mask", "overlay", "seg"):
         path = record.get(kind)

@@ -87,19 +87,12 @@ async function json(path) {
 // --- a photo ---
 
 function shown({quality}) {
-  at('quality').className = quality && !quality.usable ? 'card alarm' : 'faint';
-  at('quality-words').textContent = !quality ? 'Quality was not assessed: this bundle has no limits for it.' :
-    quality.flags.length ? `${quality.usable ? 'Look twice' : 'Do not rely on this outline'}:` : 'No doubts about quality.';
-  at('quality-flags').replaceChildren(...(quality?.flags ?? []).map((flag) => {
-    const item = document.createElement('li');
-    item.textContent = flag.what;
-    return item;
-  }));
+  at('unassessed').hidden = quality !== null;
 }
 
 /** What "Numbers" saves. */
 function recordOf({photo, cut, ruler, now}) {
-  const {notice, version, quality, versions, id} = photo;
+  const {notice, version, versions, id} = photo;
   return {
     schema: 1,
     kind: 'server-segmentation',
@@ -108,7 +101,6 @@ function recordOf({photo, cut, ruler, now}) {
     tool: {name: 'scunext-edge', version},
     request: id,
     versions,
-    quality,
     ...measured({photo, cut, ruler}),
   };
 }

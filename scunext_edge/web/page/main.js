@@ -21,7 +21,7 @@ async function start() {
     throw new Refusal('This browser cannot run the engine: it has no WebAssembly SIMD.', 'Use a browser of 2023 or later.');
   const golden = release.golden.map((it, i) => ({...it, bytes: pictures[i]}));
   const ask = clientOf(await startWorker());
-  ({isa} = await ask('start', {engine: engineBytes, network, golden}));
+  ({isa} = await ask('start', {engine: engineBytes, network, golden, quality: release.quality}));
   at('tested').textContent = `Self-test passed: ${golden.length} pictures, every pixel as expected (${isa}).`;
   tool.begin(ask);
 }

@@ -55,6 +55,7 @@ export function measured({photo, cut, ruler}) {
       length_mm: millimetresPerPixel(ruler) === null ? null : ruler.lengthMm,
       mm_per_pixel: millimetresPerPixel(ruler),
     },
+    quality: photo.quality, // of the model's own threshold; null: no limits were set
     contour: cut.outlines.map((corners) => pairs(corners)),
     time_ms: photo.times,
   };

@@ -8,13 +8,15 @@ export function segment(model, picture) {
   const start = performance.now();
   const rgb = toNetwork(picture, model.width, model.height);
   const ready = performance.now();
-  const score = model.run(rgb);
+  const logits = logitsOf(model.run(rgb));
   const done = performance.now();
   return {
     width: picture.width,
     height: picture.height,
     networkHeight: model.height,
-    wide: widen(logitsOf(score), model.width, model.height, picture.width),
+    rgb, // what the network was given, and what it answered
+    logits,
+    wide: widen(logits, model.width, model.height, picture.width),
     times: {resize: ready - start, network: done - ready},
   };
 }

@@ -49,6 +49,16 @@ export function toolWith({recordOf, example, shown: heard = () => {}}) {
     at('problem-hint').textContent = error.hint ?? '';
   }
 
+  /** The reasons not to use this mask, each with what to do about it. */
+  function warn(quality) {
+    at('doubts').hidden = !quality || quality.usable;
+    at('doubts-reasons').replaceChildren(...(quality?.flags ?? []).map(({what}) => {
+      const line = document.createElement('li');
+      line.textContent = what;
+      return line;
+    }));
+  }
+
   function describe() {
     if (!photo) return;
     const {area, threshold, outlines} = shown, marked = ruler.value(), mm2 = areaInMm2(area, marked, photo.pixelMm2);
@@ -65,7 +75,8 @@ export function toolWith({recordOf, example, shown: heard = () => {}}) {
     const found = area ? `${whole.format(area)} pixels outlined, ${percent(area / (photo.width * photo.height))} of the photo` :
       'Nothing reaches the threshold: no outline';
     at('canvas').setAttribute('aria-label', `${photo.name}: ${found}.`);
-    say(`${found}${mm2 === null ? '' : `, ${few.format(mm2)} mm²`}.`);
+    const warned = photo.quality?.usable === false ? 'Do not use this mask. ' : '';
+    say(`${warned}${found}${mm2 === null ? '' : `, ${few.format(mm2)} mm²`}.`);
   }
 
   // --- a photo ---
@@ -90,6 +101,7 @@ export function toolWith({recordOf, example, shown: heard = () => {}}) {
       stage.show(photo);
       at('name').textContent = `${photo.name}, ${photo.width} × ${photo.height}`;
       at('time').textContent = `${few.format(photo.times.network)} ms in the network, ${few.format(photo.times.total)} ms in all.`;
+      warn(photo.quality);
       heard(photo);
       describe();
     } catch (error) {

@@ -17,6 +17,7 @@ from scunext_edge.pipeline.folders.inputs import find_inputs
 from scunext_edge.pipeline.folders.local import run_local
 from scunext_edge.pipeline.folders.run import JOURNAL, TABLE, segment_folders
 from scunext_edge.pipeline.folders.station import COLUMNS, Station
+from scunext_edge.quality.flags import FLAGS
 from scunext_edge.storage import sha256_of
 
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -72,7 +73,9 @@ def test_every_picture_has_a_row_and_files_at_the_same_place(folder, job):
             "fake",
             job.artifact().id,
         )
-        assert row["error"] is row["area_mm2"] is row["quality"] is row["seg"] is None
+        assert row["error"] is row["area_mm2"] is row["seg"] is None
+        assert row["quality"], "a picture that is no skin has reasons not to use its mask"
+        assert set(row["quality"]) <= {rule.name for rule in FLAGS}
     assert len(files(job)) == 12
 
 

@@ -1,0 +1,277 @@
+"""From trials to what they show: rows, paired differences, effects of factors."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from scunext_edge.experiments.results import Results
+from scunext_edge.experiments.sources import kinds
+from scunext_edge.experiments.statistics import (
+    Estimate,
+    Values,
+    holm,
+    least_p,
+    over_images,
+    over_splits,
+    sign_flips,
+)
+
+LEVEL = 0.05
+METRICS = ("dice", "iou", "dice_pooled", "iou_pooled")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """Mean and standard deviation (n - 1) over splits, 0 to 1; null: none, or only one."""
+
+    mean: float | None
+    sd: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowFound:
+    """One arm: how many of its trials are there, and what they came to."""
+
+    arm: str
+    trials: int
+    params: int | None
+    macs: int | None
+    scores: Mapping[str, Spread]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """Dice of ``arm`` minus Dice of ``base`` on the same test images of the same splits."""
+
+    arm: str
+    base: str
+    splits: Estimate
+    images: Estimate
+    holm: float | None = None
+
+    @property
+    def significant(self) -> bool:
+        """Whether it would hold for other trainings, by the test over splits."""
+        return self.holm is not None and self.holm < LEVEL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """What switching on a factor, or several at once beyond their sum, does to Dice.
+
+    ``trainings``: p of the exact permutation of pairs of trained networks; ``least``: the least
+    that it can be. ``folds`` and ``images``: p of the same test with these as the unit.
+    """
+
+    factors: tuple[str, ...]
+    splits: Estimate
+    trainings: float
+    least: float
+    folds: float
+    images: float
+    holm: float | None = None
+
+    @property
+    def name(self) -> str:
+        """``skip``; for an interaction ``skip x fuse``."""
+        return " x ".join(self.factors)
+
+    @property
+    def significant(self) -> bool:
+        """By the permutation of trainings."""
+        return self.holm is not None and self.holm < LEVEL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analysis:
+    """All that the text says."""
+
+    rows: tuple[RowFound, ...]
+    missing: tuple[str, ...]  # names of trials
+    differences: tuple[Difference, ...]
+    effects: tuple[Effect, ...]
+    codes: int  # by how many states of the code the trials of one network were made, at most
+
+
+def analyse(found: Results) -> Analysis:
+    """Everything, from what is there: incomplete splits are left out of paired comparisons."""
+    arms = [str(arm["name"]) for arm in found.terms["arms"]]
+    trials = {(str(one["arm"]), str(one["cut"])): one for one in found.trials}
+    cuts = cut_names(found.terms["splits"])
+    factors = tuple(found.terms["factors"])
+    return Analysis(
+        rows=tuple(
+            _row(arm, [trials[arm, cut] for cut in cuts if (arm, cut) in trials]) for arm in arms
+        ),
+        missing=tuple(f"{a}/{c}" for c in cuts for a in arms if (a, c) not in trials),
+        differences=tuple(_differences(arms, cuts, trials, against_first=bool(factors))),
+        effects=tuple(_effects(found.terms["arms"], factors, cuts, trials)),
+        codes=_codes(found),
+    )
+
+
+def _codes(found: Results) -> int:
+    by_model: dict[str, set[str]] = {}
+    for one in found.trials:
+        by_model.setdefault(str(one["model"]), set()).add(str(one["code"]))
+    return max((kinds(codes) for codes in by_model.values()), default=0)
+
+
+def cut_names(splits: Mapping[str, Any]) -> list[str]:
+    """As a plan names them."""
+    if splits["kind"] == "random":
+        return [f"split{seed}" for seed in splits["seeds"]]
+    several = len(splits["seeds"]) > 1
+    return [
+        f"{f'seed{seed}-' if several else ''}fold{number + 1}"
+        for seed in splits["seeds"]
+        for number in range(splits["folds"])
+    ]
+
+
+Trials = Mapping[tuple[str, str], Mapping[str, Any]]
+
+
+def _row(arm: str, trials: Sequence[Mapping[str, Any]]) -> RowFound:
+    scores = {}
+    for metric in METRICS:
+        values = [float(trial[metric]) for trial in trials]
+        scores[metric] = Spread(
+            mean=float(np.mean(values)) if values else None,
+            sd=float(np.std(values, ddof=1)) if len(values) > 1 else None,
+        )
+    first = trials[0] if trials else {}
+    return RowFound(
+        arm=arm,
+        trials=len(trials),
+        params=first.get("params"),
+        macs=first.get("macs"),
+        scores=scores,
+    )
+
+
+def _differences(
+    arms: Sequence[str], cuts: Sequence[str], trials: Trials, *, against_first: bool
+) -> Iterator[Difference]:
+    """All pairs of networks; of a grid, every arm against the one with nothing on."""
+    pairs = (
+        [(arm, arms[0]) for arm in arms[1:]]
+        if against_first
+        else [(later, earlier) for earlier, later in itertools.combinations(arms, 2)]
+    )
+    made = []
+    for arm, base in pairs:
+        both = [cut for cut in cuts if (arm, cut) in trials and (base, cut) in trials]
+        if not both:
+            continue
+        per_image = _per_image(trials, {arm: 1.0, base: -1.0}, both)
+        means = np.nanmean(per_image, axis=0).tolist()
+        share = _test_share([trials[arm, cut] for cut in both])
+        made.append(
+            Difference(
+                arm=arm,
+                base=base,
+                splits=over_splits(means, test_share=share),
+                images=over_images(per_image),
+            )
+        )
+    adjusted = holm([each.splits.p for each in made])
+    for each, p in zip(made, adjusted, strict=True):
+        yield Difference(
+            arm=each.arm, base=each.base, splits=each.splits, images=each.images, holm=p
+        )
+
+
+def _effects(
+    arms: Sequence[Mapping[str, Any]], factors: tuple[str, ...], cuts: Sequence[str], trials: Trials
+) -> Iterator[Effect]:
+    """Main effects and interactions from folds in which every combination was trained."""
+    on = {str(arm["name"]): set(arm["on"]) for arm in arms}
+    whole = [cut for cut in cuts if all((name, cut) in trials for name in on)]
+    if not factors or not whole:
+        return
+    made = []
+    orders = range(1, len(factors) + 1)
+    for subset in itertools.chain(*(itertools.combinations(factors, n) for n in orders)):
+        signs = {name: _sign(states, subset) for name, states in on.items()}
+        weight = 2 ** (len(factors) - 1)  # an effect is a mean over the other factors' states
+        contrast = {name: sign / weight for name, sign in signs.items()}
+        per_image = _per_image(trials, contrast, whole)
+        by_fold = np.nanmean(per_image, axis=0).tolist()
+        units = _units(trials, on, subset, factors, whole)
+        made.append(
+            Effect(
+                factors=subset,
+                splits=over_splits(
+                    by_fold, test_share=_test_share([trials[next(iter(on)), c] for c in whole])
+                ),
+                trainings=sign_flips(units),
+                least=least_p(len(units)),
+                folds=sign_flips(by_fold),
+                images=sign_flips(np.nanmean(per_image, axis=1)),
+            )
+        )
+    for each, p in zip(made, holm([each.trainings for each in made]), strict=True):
+        yield Effect(
+            factors=each.factors,
+            splits=each.splits,
+            trainings=each.trainings,
+            least=each.least,
+            folds=each.folds,
+            images=each.images,
+            holm=p,
+        )
+
+
+def _sign(on: set[str], subset: Sequence[str]) -> int:
+    """The sign of an arm in the contrast of these factors."""
+    return int(np.prod([1 if factor in on else -1 for factor in subset]))
+
+
+def _units(
+    trials: Trials,
+    on: Mapping[str, set[str]],
+    subset: Sequence[str],
+    factors: Sequence[str],
+    cuts: Sequence[str],
+) -> list[float]:
+    """One difference for each fold and state of the factors outside ``subset``.
+
+    Without an effect, swapping "on" and "off" in any one of them changes no distribution: each
+    network is a training of its own. So each has a sign of its own in the permutation. (For an
+    interaction this takes besides that other effects add, and do not change the noise.)
+    """
+    others = [factor for factor in factors if factor not in subset]
+    found = []
+    for cut in cuts:
+        for count in range(len(others) + 1):
+            for state in itertools.combinations(others, count):
+                same = [name for name, has in on.items() if has - set(subset) == set(state)]
+                found.append(
+                    sum(_sign(on[name], subset) * float(trials[name, cut]["dice"]) for name in same)
+                )
+    return found
+
+
+def _per_image(trials: Trials, weights: Mapping[str, float], cuts: Sequence[str]) -> Values:
+    """A weighted sum of Dice over arms, [images, splits]; NaN where an image is not tested."""
+    names = sorted({id for cut in cuts for arm in weights for id in trials[arm, cut]["images"]})
+    at = {name: index for index, name in enumerate(names)}
+    table = np.full((len(names), len(cuts)), np.nan)
+    for column, cut in enumerate(cuts):
+        for arm, weight in weights.items():
+            for id, (dice, _) in trials[arm, cut]["images"].items():
+                before = table[at[id], column]
+                table[at[id], column] = (0.0 if np.isnan(before) else before) + weight * dice
+    return table
+
+
+def _test_share(trials: Sequence[Mapping[str, Any]]) -> float:
+    """Test images per training image, over the trials."""
+    counts = [trial["counts"] for trial in trials]
+    return float(np.mean([count["test"] / count["train"] for count in counts]))

@@ -1,0 +1,196 @@
+"""From a question and a protocol to the list of trials, each known by what decides its numbers."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from scunext_edge.data.datasets import Dataset, open_dataset
+from scunext_edge.data.duplicates import near_duplicates
+from scunext_edge.data.splits import Split, draw_subset, make_folds, make_split
+from scunext_edge.errors import ArtifactError, ConfigError
+from scunext_edge.experiments.protocol import Protocol
+from scunext_edge.experiments.question import Arm, Question, Splits
+from scunext_edge.storage import read_json, write_json
+from scunext_edge.training.recipe import Recipe
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """One split of an experiment, with the seed that its trainings begin from."""
+
+    name: str  # split1, fold3
+    seed: int
+    split: Split
+    hashes: Mapping[str, str]  # of train, val and test: ids and bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One training and its scores. ``key`` is a hash of all that decides them, but the code."""
+
+    arm: Arm
+    cut: Cut
+    recipe: Recipe
+    devices: int
+
+    @property
+    def name(self) -> str:
+        """For people: unique within an experiment."""
+        return f"{self.arm.name}/{self.cut.name}"
+
+    @property
+    def key(self) -> str:
+        """16 hexadecimal digits; the same network on the same images is the same trial.
+
+        A setting at its default does not count, so that one which is added later, and by default
+        changes nothing, leaves the keys of stored trials as they are.
+        """
+        defaults = {each.name: each.default for each in fields(Recipe)}
+        recipe = asdict(self.recipe).items()
+        content = {
+            "model": self.arm.model,
+            "options": dict(self.arm.options),
+            "recipe": {name: value for name, value in recipe if value != defaults[name]},
+            "devices": self.devices,
+            "images": dict(self.cut.hashes),
+        }
+        text = json.dumps(content, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All trials of an experiment on one data set, in the order in which they are made."""
+
+    question: Question
+    protocol: Protocol
+    folder: Path
+    data: Mapping[str, Any]  # name, images, hash
+    trials: tuple[Trial, ...]
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """What every trial of one results file has in common."""
+        splits = asdict(self.question.splits)
+        protocol = asdict(self.protocol)
+        return {
+            "experiment": self.question.name,
+            "title": self.question.title,
+            "paper": self.question.paper,
+            "factors": list(self.question.factors),
+            "arms": [asdict(arm) for arm in self.question.arms],
+            "protocol": protocol,
+            "splits": {**splits, "seeds": list(self.question.splits.seeds)},
+            "data": dict(self.data),
+        }
+
+    def only(self, patterns: Sequence[str], models: Sequence[str]) -> tuple[Trial, ...]:
+        """The trials of these rows whose name matches one of the patterns; empty: any."""
+        names = {arm.name for arm in self.question.chosen(models).arms}
+        found = tuple(
+            trial
+            for trial in self.trials
+            if trial.arm.name in names
+            and (not patterns or any(fnmatch.fnmatch(trial.name, each) for each in patterns))
+        )
+        if not found:
+            some = ", ".join(trial.name for trial in self.trials[:3])
+            raise ConfigError("no trial has such a name", hint=f"names look like {some}")
+        return found
+
+
+def make_plan(
+    question: Question,
+    protocol: Protocol,
+    data: Path,
+    *,
+    store: Path,
+    devices: int = 1,
+    progress: Progress = lambda done, of: None,
+) -> Plan:
+    """Read the data set, draw its splits and list the trials.
+
+    Near-duplicates stay on one side of every split; they are looked for once and kept in
+    ``store``, a folder.
+    """
+    whole: Dataset = open_dataset(data)
+    if protocol.subset is not None:
+        whole = draw_subset(whole, protocol.subset, seed=protocol.subset_seed)
+    pairs = _look_alikes(whole, store, progress)
+    cuts = list(_cuts(question.splits, whole, pairs))
+    trials = []
+    for cut in cuts:
+        for arm in question.arms:
+            recipe = protocol.settings(seed=cut.seed, changes=arm.recipe)
+            trials.append(Trial(arm=arm, cut=cut, recipe=_shared(recipe, devices), devices=devices))
+    return Plan(
+        question=question,
+        protocol=protocol,
+        folder=data.resolve(),
+        data={"name": whole.name, "images": len(whole), "hash": whole.hash},
+        trials=tuple(trials),
+    )
+
+
+def _shared(recipe: Recipe, devices: int) -> Recipe:
+    """The recipe's batch is that of all devices together; a run wants that of each."""
+    if recipe.batch % devices:
+        raise ConfigError(
+            f"a batch of {recipe.batch} cannot be shared by {devices} devices",
+            hint="use a number of --devices that divides it",
+        )
+    return replace(recipe, batch=recipe.batch // devices)
+
+
+def _look_alikes(whole: Dataset, store: Path, progress: Progress) -> list[tuple[str, str]]:
+    kept = store / f"look-alikes-{whole.hash}.json"
+    try:
+        return [(str(one), str(other)) for one, other in read_json(kept)]
+    except (ArtifactError, TypeError, ValueError):
+        pairs = [(one, other) for one, other, _ in near_duplicates(whole, progress=progress)]
+        write_json(kept, pairs)
+        return pairs
+
+
+def _cuts(splits: Splits, whole: Dataset, pairs: Sequence[tuple[str, str]]) -> list[Cut]:
+    cuts = []
+    for seed in splits.seeds:
+        if splits.kind == "random":
+            split = make_split(
+                whole,
+                val=splits.val,
+                test=splits.test or 0.0,
+                calibration=0,
+                seed=seed,
+                keep_together=pairs,
+            )
+            cuts.append(_cut(whole, split, name=f"split{seed}", seed=seed))
+            continue
+        drawn = make_folds(
+            whole, folds=splits.folds or 0, val=splits.val, seed=seed, keep_together=pairs
+        )
+        prefix = f"seed{seed}-" if len(splits.seeds) > 1 else ""
+        cuts += [
+            _cut(whole, split, name=f"{prefix}fold{number}", seed=100 * seed + number)
+            for number, split in enumerate(drawn, start=1)
+        ]
+    return cuts
+
+
+def _cut(whole: Dataset, split: Split, *, name: str, seed: int) -> Cut:
+    parts = {part: whole.subset(getattr(split, part)) for part in ("train", "val", "test")}
+    if empty := [part for part, images in parts.items() if not len(images)]:
+        raise ConfigError(
+            f"{whole.name} has too few images for {name}: none are left for {empty[0]}",
+            hint="use more images, or larger shares",
+        )
+    hashes = {part: images.hash for part, images in parts.items()}
+    return Cut(name=name, seed=seed, split=split, hashes=hashes)

@@ -1,0 +1,199 @@
+"""An experiment from plan to results file: what is there already is kept, the rest is made."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any, Literal
+
+from scunext_edge.errors import ArtifactError, ConfigError, EngineError, ScunextEdgeError
+from scunext_edge.experiments import results
+from scunext_edge.experiments.cluster import run_on_ray
+from scunext_edge.experiments.launch import epochs_done
+from scunext_edge.experiments.local import run_local
+from scunext_edge.experiments.plan import Plan, Trial
+from scunext_edge.experiments.sources import code_digest, is_same
+from scunext_edge.experiments.worker import JOB, RECORD
+from scunext_edge.progress import Advance
+from scunext_edge.storage import read_json
+
+OtherCode = Literal["ask", "keep", "redo"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where and how trials are made. Nothing here changes what a trial comes to."""
+
+    out: Path
+    record: Path  # the results file
+    workers: int = 1
+    threads: int = 1  # of each trial
+    accelerator: str = "cpu"
+    address: str | None = None  # of a Ray cluster; "local": Ray here; null: without Ray
+    cpus: float = 1.0  # that a trial asks Ray for
+    gpus: float = 0.0
+    other_code: OtherCode = "ask"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """How far an experiment is. ``begun``: epochs behind a trial that is not finished, by key."""
+
+    wanted: tuple[Trial, ...]
+    done: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # records by key
+    begun: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def missing(self) -> list[Trial]:
+        """The trials that are still to be made."""
+        return [trial for trial in self.wanted if trial.key not in self.done]
+
+    def seconds(self, trial: Trial) -> float | None:
+        """What a trial still takes on one worker, from finished ones of its kind; else null."""
+        speeds = [
+            record["images_per_s"]
+            for record in self.done.values()
+            if (record["model"], record["options"]) == (trial.arm.model, dict(trial.arm.options))
+            and record["images_per_s"]
+        ]
+        if not speeds:
+            return None
+        left = trial.recipe.epochs - self.begun.get(trial.key, 0)
+        return float(left * len(trial.cut.split.train) / median(speeds))
+
+
+def look(plan: Plan, wanted: Sequence[Trial], settings: Settings) -> State:
+    """What of an experiment is there: in the results file, and in folders of ``out``.
+
+    Trials made by other code are a ``ConfigError`` until the user says what to do with them.
+    """
+    stored = results.finished(settings.record, plan.terms)
+    done, begun, foreign = {}, {}, []
+    for trial in wanted:
+        folder = folder_of(settings.out, trial)
+        record = stored.get(trial.key) or _kept(folder / RECORD, trial.key)
+        made_by = record["code"] if record else (_kept(folder / JOB, trial.key) or {}).get("code")
+        if made_by is not None and not is_same(made_by, _code(trial)):
+            foreign.append(trial.name)
+            if settings.other_code == "redo":
+                continue
+        if record:
+            done[trial.key] = record
+        elif epochs := epochs_done(folder):
+            begun[trial.key] = epochs
+    if foreign and settings.other_code == "ask":
+        raise ConfigError(
+            f"{len(foreign)} trials were made by other code than this, {foreign[0]} among them",
+            hint="--other-code keep: take them as they are; --other-code redo: make them anew",
+        )
+    return State(wanted=tuple(wanted), done=done, begun=begun)
+
+
+def run(
+    plan: Plan,
+    wanted: Sequence[Trial],
+    settings: Settings,
+    *,
+    advance: Advance = lambda what, done, of: None,
+) -> None:
+    """Make what is missing. Each record is in the results file as soon as its trial ends.
+
+    Raises ``EngineError`` at the end if some trials could not be made, and ``StorageError`` at
+    once if nothing can be written.
+    """
+    state = look(plan, wanted, settings)
+    results.add(settings.record, plan.terms, list(state.done.values()))
+    jobs = [(job_of(plan, trial, settings), _cleared(settings, trial)) for trial in state.missing]
+    count = len(state.done)
+
+    def on_record(record: dict[str, Any]) -> None:
+        nonlocal count
+        results.add(settings.record, plan.terms, [record])
+        count += 1
+        advance("trials", count, len(wanted))
+
+    epochs = sum(trial.recipe.epochs for trial in state.missing)
+
+    def on_look() -> None:
+        advance("epochs", sum(epochs_done(folder) for _, folder in jobs), epochs)
+
+    advance("trials", count, len(wanted))
+    if settings.address is None or not jobs:
+        failed = run_local(jobs, workers=settings.workers, on_record=on_record, on_look=on_look)
+    else:
+        failed = run_on_ray(
+            jobs,
+            settings.out.resolve(),
+            address=settings.address,
+            cpus=settings.cpus,
+            gpus=settings.gpus,
+            workers=settings.workers,
+            on_record=on_record,
+            on_look=on_look,
+        )
+    if failed:
+        raise _summary(failed, len(jobs))
+
+
+def job_of(plan: Plan, trial: Trial, settings: Settings) -> dict[str, Any]:
+    """All that a worker needs to know."""
+    split = trial.cut.split
+    return {
+        "key": trial.key,
+        "name": trial.name,
+        "arm": trial.arm.name,
+        "cut": trial.cut.name,
+        "model": trial.arm.model,
+        "options": dict(trial.arm.options),
+        "recipe": asdict(trial.recipe),
+        "devices": trial.devices,
+        "accelerator": settings.accelerator,
+        "threads": settings.threads,
+        "folder": str(plan.folder),
+        "images": {part: list(getattr(split, part)) for part in ("train", "val", "test")},
+        "hashes": dict(trial.cut.hashes),
+        "code": _code(trial),
+    }
+
+
+def folder_of(out: Path, trial: Trial) -> Path:
+    """Where a trial's run lies."""
+    return out / "trials" / trial.key
+
+
+def _cleared(settings: Settings, trial: Trial) -> Path:
+    """The trial's folder; what other code left there is removed if the user said so."""
+    folder = folder_of(settings.out, trial)
+    job = _kept(folder / JOB, trial.key)
+    if settings.other_code == "redo" and job and not is_same(job["code"], _code(trial)):
+        shutil.rmtree(folder)
+    return folder.resolve()
+
+
+def _code(trial: Trial) -> str:
+    return code_digest(trial.arm.model)
+
+
+def _kept(path: Path, key: str) -> dict[str, Any] | None:
+    """A job or record of this trial; a broken one is none."""
+    try:
+        found = read_json(path)
+    except ArtifactError:
+        return None
+    return found if isinstance(found, dict) and found.get("key") == key else None
+
+
+def _summary(failed: Sequence[ScunextEdgeError], jobs: int) -> ScunextEdgeError:
+    def told() -> Iterator[str]:
+        for error in failed[:3]:
+            yield str(error)
+        if len(failed) > 3:
+            yield f"and {len(failed) - 3} more"
+
+    return EngineError(
+        f"{len(failed)} of {jobs} trials could not be made: {'; '.join(told())}",
+        hint=failed[0].hint or "start it again: what is finished is kept",
+    )

@@ -1,0 +1,111 @@
+"""A digest of the code that decides a trial's numbers: the same after a new comment or format.
+
+A commit changes with every document. What counts is what a trial computes with: the shared modules
+below, those of its network, and the network's line in the registry; without comments, docstrings
+and annotations. Codes that were shown to compute the same stand in ``same_code.toml``.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+from scunext_edge.experiments.protocol import shipped_toml
+
+ROOT = Path(__file__).resolve().parent.parent
+# What only loads, logs or stores is not among them; that a picture decodes to the same pixels is
+# held by tests of its own.
+SHARED = (
+    "data/preprocess.py",
+    "metrics.py",
+    "models/contract.py",
+    "training/batches.py",
+    "training/losses.py",
+    "training/sides.py",
+    "training/step.py",
+)
+_WORDLESS = {"annotation", "returns", "type_comment", "type_ignores", "type_params", "kind"}
+_NETWORK = re.compile(r"^from scunext_edge\.models\.(\w+) import", re.MULTILINE)
+
+
+@cache
+def code_digest(model: str) -> str:
+    """16 hexadecimal digits. Of another package's network, only what is shared counts."""
+    names = sorted({*SHARED, *_network(model)})
+    sources = [(ROOT / name).read_text(encoding="utf-8") for name in names]
+    return digest_of([*sources, _registered(model)])
+
+
+def is_same(one: str, other: str) -> bool:
+    """Whether two digests are of code that computes the same."""
+    groups = [set(entry["digests"]) for entry in shipped_toml("same_code.toml")["same"]]
+    return one == other or any({one, other} <= group for group in groups)
+
+
+def kinds(digests: Iterable[str]) -> int:
+    """How many codes that compute differently are among these digests."""
+    apart: list[str] = []
+    for digest in digests:
+        if not any(is_same(digest, known) for known in apart):
+            apart.append(digest)
+    return len(apart)
+
+
+def digest_of(sources: Iterable[str]) -> str:
+    """16 hexadecimal digits over the meaning of Python sources, in their order."""
+    total = hashlib.sha256()
+    for source in sources:
+        tree = ast.parse(source)
+        for node in ast.walk(tree):
+            body = getattr(node, "body", None)
+            if isinstance(body, list):
+                node.body = [each for each in body if not _says_nothing(each)]  # type: ignore[attr-defined]
+        total.update(_told(tree).encode() + b"\n")
+    return total.hexdigest()[:16]
+
+
+def _network(model: str) -> Iterator[str]:
+    """The files of a network of ours: its module and those that it imports from beside it."""
+    waiting = [model.removesuffix("-paper").removesuffix("-l")]
+    found: set[str] = set()
+    while waiting:
+        name = f"models/{waiting.pop()}.py"
+        if name in found or not (ROOT / name).is_file():
+            continue
+        found.add(name)
+        waiting += _NETWORK.findall((ROOT / name).read_text(encoding="utf-8"))
+    yield from found
+
+
+def _registered(model: str) -> str:
+    """What the registry builds under this name, as source; nothing for a foreign network."""
+    tree = ast.parse((ROOT / "models/registry.py").read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            for key, value in zip(node.keys, node.values, strict=True):
+                if isinstance(key, ast.Constant) and key.value == model:
+                    return ast.unparse(value)
+    return ""
+
+
+def _says_nothing(node: ast.AST) -> bool:
+    """A docstring, or another constant that stands alone."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _told(node: object) -> str:
+    """A tree as text that no release of Python changes: empty fields are left out."""
+    if isinstance(node, ast.AST):
+        parts = [
+            f"{name}={_told(value)}"
+            for name, value in ast.iter_fields(node)
+            if value not in (None, []) and name not in _WORDLESS
+        ]
+        return f"{type(node).__name__}({','.join(parts)})"
+    if isinstance(node, list):
+        return f"[{','.join(map(_told, node))}]"
+    return repr(node)

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from scunext_edge.experiments.analysis import analyse
+from scunext_edge.experiments.text import findings, told, written
+
+EVERY = {"edge", "skip", "fuse", "edge x skip", "edge x fuse", "skip x fuse", "edge x skip x fuse"}
+
+
+def said(found):
+    return "\n".join(findings(found, analyse(found)))
+
+
+def test_a_row_is_the_mean_and_spread_over_splits(made_up):
+    row = analyse(made_up.comparison(0.1)).rows[0]
+    means = [one["dice"] for one in made_up.comparison(0.1).trials if one["arm"] == "a"]
+    assert (row.arm, row.trials, row.params) == ("a", 3, 1000)
+    assert row.scores["dice"].mean == pytest.approx(sum(means) / 3)
+
+
+def test_a_clear_difference_is_significant(made_up):
+    (found,) = analyse(made_up.comparison(0.1)).differences
+    assert (found.arm, found.base, found.significant) == ("b", "a", True)
+    assert found.splits.low < 0.1 < found.splits.high
+    assert "**b** is better than a" in said(made_up.comparison(0.1))
+
+
+def test_what_another_training_could_turn_around_is_not_significant(made_up):
+    """Each split has its own large difference: the images are sure, the trainings are not."""
+    results = made_up.comparison(0.02, noise=0.1, seed=3)
+    (found,) = analyse(results).differences
+    assert found.images.low * found.images.high > 0
+    assert not found.significant
+    assert "No network differs significantly" in said(results)
+    assert "another training might turn it around" in said(results)
+
+
+def test_differences_are_of_splits_that_both_have(made_up):
+    whole = made_up.comparison(0.1)
+    part = replace(whole, trials=whole.trials[:-1])
+    (found,) = analyse(part).differences
+    first_two = analyse(replace(whole, trials=whole.trials[:4])).differences[0]
+    assert found.splits.mean == pytest.approx(first_two.splits.mean)
+    assert analyse(part).missing == ("b/split3",)
+    assert "1 of 6 trials are missing (b/split3)" in said(part)
+
+
+def test_a_main_effect_is_found_and_nothing_else(made_up):
+    effects = analyse(made_up.grid({("skip",): 0.03})).effects
+    assert {effect.name for effect in effects} == EVERY
+    assert [effect.name for effect in effects if effect.significant] == ["skip"]
+    skip = next(effect for effect in effects if effect.name == "skip")
+    assert skip.splits.mean == pytest.approx(0.03, abs=0.005)
+    assert skip.trainings == 2 / 2**20  # of 20 pairs of trainings, each says the same
+
+
+def test_an_interaction_is_told_from_two_main_effects(made_up):
+    effects = {it.name: it for it in analyse(made_up.grid({("edge", "fuse"): 0.06})).effects}
+    # the mean of on - off is half of what both together add; so is the interaction
+    for name in ("edge", "fuse", "edge x fuse"):
+        assert effects[name].splits.mean == pytest.approx(0.03, abs=0.005)
+        assert effects[name].significant
+    assert not effects["skip"].significant
+
+
+def test_without_effects_nothing_is_significant(made_up):
+    results = made_up.grid({}, seed=1)
+    assert not [effect.name for effect in analyse(results).effects if effect.significant]
+    assert "Not significant at 5%: edge, skip, fuse" in said(results)
+
+
+def test_a_test_that_cannot_be_significant_says_so(made_up):
+    results = made_up.grid({("skip",): 0.03})
+    three = next(it for it in analyse(results).effects if it.name == "edge x skip x fuse")
+    assert three.least == 2 / 2**5
+    assert "whatever they show: edge x skip x fuse (p cannot be less than 0.06)" in said(results)
+
+
+def test_a_fold_that_lacks_a_combination_is_left_out_of_effects(made_up):
+    whole = made_up.grid({("skip",): 0.03})
+    part = analyse(replace(whole, trials=whole.trials[:-1])).effects
+    four = analyse(replace(whole, trials=whole.trials[:-8])).effects
+    assert [effect.trainings for effect in part] == [effect.trainings for effect in four]
+    assert part[0].least == 2 / 2**16
+
+
+def test_the_text_names_the_protocol_the_command_and_what_is_missing(made_up):
+    whole = made_up.comparison(0.1)
+    text = written(replace(whole, trials=whole.trials[:-1]))
+    assert "Protocol **tiny**" in text
+    assert "5 of 6 trials" in text
+    assert "scunext-edge experiment asked.toml --protocol tiny.toml --data drawn" in text
+
+
+def test_the_papers_row_stands_beside_full_trainings_alone(made_up):
+    whole = made_up.comparison(0.1)
+    for reduced in (False, True):
+        protocol = {**whole.terms["protocol"], "reduced": reduced}
+        arms = [
+            {**arm, "name": name}
+            for arm, name in zip(whole.terms["arms"], ("unext", "scunext"), strict=True)
+        ]
+        renamed = [
+            {**one, "arm": {"a": "unext", "b": "scunext"}[one["arm"]]} for one in whole.trials
+        ]
+        terms = {**whole.terms, "paper": "table1", "protocol": protocol, "arms": arms}
+        text = written(replace(whole, terms=terms, trials=tuple(renamed)))
+        assert ("86.64" in text) is not reduced
+        assert ("This is a reduced protocol" in text) is reduced
+
+
+def test_the_same_is_told_as_data(made_up):
+    data = told(made_up.grid({("skip",): 0.03}))
+    assert {effect["factors"] for effect in data["effects"]} >= {("skip",), ("edge", "fuse")}
+    assert data["findings"]
