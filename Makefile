@@ -8,6 +8,7 @@ ARM64 ?= docs/results/arm64.json
 WEB ?= docs/results/web.json
 SERVE ?= docs/results/serve.json
 ORT_WEB := 1.30.0
+JOBS ?= 2
 ARGS ?=
 
 COMMA := ,
@@ -39,7 +40,7 @@ trials: $(READY)
 	$(BIN)/python -m scunext_edge.pipeline.trials --out $(TRIALS) $(ARGS)
 
 test: $(READY)
-	SCUNEXT_REQUIRE=torch,onnxruntime,openvino$(if $(shell command -v c++),$(COMMA)native) $(BIN)/python -m pytest $(ARGS)
+	SCUNEXT_REQUIRE=torch,onnxruntime,openvino$(if $(shell command -v c++),$(COMMA)native) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff format --check .
@@ -69,9 +70,10 @@ faults: $(READY)
 	$(BIN)/python -m scunext_edge.pipeline.verify.faults
 
 # A bundle from the shipped weights to a mask on a device, its server, its example in C, and ten ways to spoil it; one for
-# browsers; arm64 by emulation.
+# browsers; arm64 by emulation; then the server's own trial.
 bundle-trial: $(READY)
 	$(BIN)/python tests/deploy/trial.py --out build/bundle-trial
+	$(MAKE) serve-trial SERVE=build/serve-trial.json
 
 # The server under load, under made-up requests and under faults. Needs root for its full disk; SERVE names the record.
 serve-trial: $(READY)

@@ -204,7 +204,7 @@ def test_another_scenario_has_records_of_its_own_and_says_what_it_found(copied):
         copied, suite=burst, backends=("onnxruntime",), precisions=("fp32",)
     )
     (row,) = bench(settings).rows
-    assert (row.status, row.scenario) == ("ok", "burst")
+    assert (row.status, row.scenario) == ("ok", "burst"), row.reason
     assert "of 2 images at once" in " ".join(row.findings)
     assert "from the start of a process to its first mask" in row.findings[-1]
     assert row.cold_start_ms > 0

@@ -97,7 +97,17 @@ def test_a_photo_is_segmented_by_the_server_and_cut_here(page, browser, predicto
     wait_for_area(page, found.logits_hw > (140 - 128) / 16)
     assert "does not store them" in text(page, "where")
     assert page.evaluate("document.getElementById('warning').hidden")
-    assert "not assessed" in text(page, "quality-words")
+    assert page.evaluate("document.getElementById('unassessed').hidden")
+    assert page.evaluate("document.getElementById('doubts').hidden") is record["quality"]["usable"]
+
+
+def test_a_dark_photo_is_answered_with_do_not_use_this_mask(page, tmp_path):
+    photo = tmp_path / "dark.png"
+    Image.fromarray(draw(3, 4, (300, 400))[0] // 8).save(photo)
+    segment(page, photo)
+    page.wait_for("!document.getElementById('doubts').hidden")
+    assert "Do not use this mask:" in text(page, "doubts")
+    assert "too dark: add light" in text(page, "doubts-reasons")
 
 
 def test_a_format_that_browsers_do_not_read_is_shown_as_the_server_read_it(

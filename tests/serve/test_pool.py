@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 
 import pytest
 
@@ -71,8 +72,11 @@ def test_a_picture_that_ends_two_workers_is_given_up_and_the_next_one_is_done(tr
 
 def test_a_worker_that_died_while_idle_costs_no_attempt(tried):
     async def check(pool, ask):
-        for worker in list(pool._idle):
+        killed = list(pool._idle)
+        for worker in killed:
             os.kill(worker.pid, signal.SIGKILL)
+        while any(worker.alive for worker in killed):
+            time.sleep(0.001)  # the pool hears nothing meanwhile
         assert (await ask(b"sleep 0")).header == {"slept": True}
 
     tried(check, size=2)

@@ -56,7 +56,7 @@ def test_the_answer_is_that_of_the_predictor(predictor, lesion):
     assert done.fields["area_mm2"] == pytest.approx(found.mask.sum() / 4)
     assert (done.fields["spacing_mm"], done.fields["spacing_from"]) == ((0.5, 0.5), "request")
     logits = np.frombuffer(done.blobs["logits"], "<f4").reshape(32, 32)
-    np.testing.assert_array_equal(logits, predictor.network_logits(image))
+    np.testing.assert_array_equal(logits, predictor.run(image).logits)
     assert set(done.blobs) == {"mask", "logits"}
     assert set(done.fields["time_ms"]) == {"decode", "network", "measure", "encode"}
 
