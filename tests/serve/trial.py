@@ -30,6 +30,7 @@ from pathlib import Path
 from statistics import median
 
 import httpx
+import pydicom
 from PIL import Image
 
 from scunext_edge import provenance
@@ -303,11 +304,14 @@ def resident(pid):
 def bad_pictures(server):
     """Each is refused in words, and its worker lives on."""
     workers = server.workers()
-    dicom = bytes(128) + b"DICM" + struct.pack("<HH2sHI", 2, 0, b"UL", 4, 100)
+    whole = dicom()
+    answer = server.post(whole)
+    check("a DICOM file", answer.status_code == 200, f"{answer.status_code}")
     for name, body, statuses in (
         ("a PNG of 200 megapixels", declared(20_000, 10_000), {413}),
         ("a PNG of 4 gigapixels", declared(65_000, 65_000), {413}),
-        ("a DICOM file that is cut off", dicom, {415, 422}),
+        ("a DICOM file that is cut off", whole[: len(whole) * 2 // 3], {422}),
+        ("a DICOM file without its data set", whole[:300], {422}),
         ("a JPEG that is cut off", photo()[:5000], {422}),
         ("garbage", os.urandom(100_000), {422}),
         ("a body that is too large", bytes(20_000_001), {413}),
@@ -317,6 +321,26 @@ def bad_pictures(server):
         fine = fine and answer.headers["content-type"] == "application/problem+json"
         told = f"{answer.status_code}: {answer.json()['detail']}"
         check(name, fine and server.workers() == workers, told)
+
+
+def dicom():
+    """A dermoscopic photograph of a drawn lesion, uncompressed."""
+    pixels = draw(3, 4, (600, 800))[0]
+    dataset = pydicom.Dataset()
+    dataset.SOPClassUID = pydicom.uid.DermoscopicPhotographyImageStorage
+    dataset.SOPInstanceUID = pydicom.uid.generate_uid()
+    dataset.Rows, dataset.Columns = pixels.shape[:2]
+    dataset.SamplesPerPixel, dataset.PlanarConfiguration = 3, 0
+    dataset.PhotometricInterpretation = "RGB"
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8, 8, 7
+    dataset.PixelRepresentation = 0
+    dataset.PixelData = pixels.tobytes()
+    dataset["PixelData"].VR = "OB"
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    stream = io.BytesIO()
+    dataset.save_as(stream, enforce_file_format=True)
+    return stream.getvalue()
 
 
 def slow_clients(server):
