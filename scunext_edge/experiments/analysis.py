@@ -199,7 +199,7 @@ def _effects(
     orders = range(1, len(factors) + 1)
     for subset in itertools.chain(*(itertools.combinations(factors, n) for n in orders)):
         signs = {name: _sign(states, subset) for name, states in on.items()}
-        weight = 2 ** (len(factors) - 1)  # an effect is a mean over the other factors' states
+        weight = 2 ** (len(factors) - len(subset))  # a mean over the other factors' states
         contrast = {name: sign / weight for name, sign in signs.items()}
         per_image = _per_image(trials, contrast, whole)
         by_fold = np.nanmean(per_image, axis=0).tolist()

@@ -77,7 +77,7 @@ def _decisive(value: Any) -> Any:
     return {
         name: _decisive(each)
         for name, each in value.items()
-        if name != "label" and each not in (None, False, {}, [])
+        if name != "label" and not (each is None or each is False or each in ({}, []))
     }
 
 

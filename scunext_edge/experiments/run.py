@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -68,9 +68,11 @@ class State:
 def look(plan: Plan, wanted: Sequence[Trial], settings: Settings) -> State:
     """What of an experiment is there: in the results file, and in folders of ``out``.
 
-    Trials made by other code are a ``ConfigError`` until the user says what to do with them.
+    Trials made by other code are a ``ConfigError`` until the user says what to do with them; a
+    results file whose trials of these names had other settings is one in any case.
     """
     stored = results.finished(settings.record, plan.terms)
+    _check_settings(plan, stored.values(), settings.record)
     done, begun, foreign = {}, {}, []
     for trial in wanted:
         folder = folder_of(settings.out, trial)
@@ -90,6 +92,18 @@ def look(plan: Plan, wanted: Sequence[Trial], settings: Settings) -> State:
             hint="--other-code keep: take them as they are; --other-code redo: make them anew",
         )
     return State(wanted=tuple(wanted), done=done, begun=begun)
+
+
+def _check_settings(plan: Plan, stored: Iterable[Mapping[str, Any]], path: Path) -> None:
+    """One row of a table is one recipe: its name does not say which, its keys do."""
+    keys = {trial.name: trial.key for trial in plan.trials}
+    strange = [it["name"] for it in stored if keys.get(it["name"], it["key"]) != it["key"]]
+    if strange:
+        raise ConfigError(
+            f"{path} holds trials of these names with another recipe, options, devices or images, "
+            f"{strange[0]} among them",
+            hint="give the row another name, or another file with --record",
+        )
 
 
 def run(

@@ -48,6 +48,14 @@ def test_a_setting_that_is_added_later_and_changes_nothing_is_no_other_protocol(
     assert len(finished(path, {**terms, "protocol": later})) == 1
 
 
+def test_a_weight_of_zero_is_a_setting(made_up, terms, tmp_path):
+    path = tmp_path / "table.json"
+    add(path, terms, [made_up.trial("a", "split1", [0.6])])
+    off = {**terms["protocol"], "recipe": {**terms["protocol"].get("recipe", {}), "edge": 0.0}}
+    with pytest.raises(ConfigError, match="another protocol"):
+        finished(path, {**terms, "protocol": off})
+
+
 def test_another_kind_of_file_is_refused(terms, tmp_path):
     path = tmp_path / "other.json"
     path.write_text('{"schema": 1, "kind": "trials"}')

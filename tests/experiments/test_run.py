@@ -78,6 +78,15 @@ def test_what_is_in_the_folder_alone_comes_into_the_results_file(finished_run, m
     assert len(finished(chosen.record, plan.terms)) == 1
 
 
+def test_a_row_of_another_recipe_under_the_same_name_is_refused(finished_run):
+    plan, chosen = finished_run
+    trial = plan.trials[0]
+    other = replace(trial, recipe=replace(trial.recipe, lr=trial.recipe.lr / 2))
+    changed = replace(plan, trials=(other, *plan.trials[1:]))
+    with pytest.raises(ConfigError, match=f"another recipe.*{trial.name}"):
+        look(changed, changed.trials[1:], chosen)
+
+
 def test_trials_of_other_code_wait_for_a_word(finished_run, monkeypatch):
     plan, chosen = finished_run
     monkeypatch.setattr(running, "code_digest", lambda model: "other")
