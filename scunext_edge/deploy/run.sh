@@ -20,7 +20,9 @@ fi
 (cd "$bundle" && sha256sum --check --strict --quiet manifest.sha256) || exit 1
 mkdir -p "$state"
 state=$(cd "$state" && pwd)
-if ! cmp -s "$bundle/requirements.txt" "$state/installed.txt"; then
+if ! cmp -s "$bundle/requirements.txt" "$state/installed.txt" \
+    || ! "$state/venv/bin/python" -c "import scunext_edge" 2> /dev/null; then
+  rm -f "$state/installed.txt"  # what is half installed counts for nothing
   rm -rf "$state/venv"
   python3 -m venv @VENV@"$state/venv"
   "$state/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \

@@ -18,7 +18,8 @@ _JETPACK += "34ccf0f3b63c6da9eee45f2e79de9bf7fdf3beda9abfd72bbf285ae9d40bb673"
 _ON_CPU = {
     "@DOCKER@": "",
     "@START@": "60s",
-    "@SYSTEMD@": "MemoryMax=1G\nTimeoutStartSec=10min\n"
+    # two workers with 50 megapixels each, and their answers
+    "@SYSTEMD@": "MemoryMax=3G\nTimeoutStartSec=10min\n"
     "PrivateDevices=yes\nPrivateUsers=yes\nMemoryDenyWriteExecute=yes",
 }
 # CUDA opens devices that differ by module, and writes code at run time. An engine that is built

@@ -1,4 +1,4 @@
-/* Compile with -ffp-contract=off or -std=c99: a fused multiply-add rounds otherwise than what was scored. */
+/* Compile with -ffp-contract=off: a fused multiply-add rounds otherwise than what was scored. */
 #include "resize.h"
 
 #include <math.h>
