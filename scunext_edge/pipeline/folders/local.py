@@ -98,6 +98,13 @@ def _tend(
             done.put(row)
     except ScunextEdgeError as error:
         done.put(error)
+    except Exception as error:  # no memory, process or file left: no silent end of a thread
+        failed = EngineError(
+            f"a worker could not be run: {type(error).__name__}: {error}",
+            hint="give fewer --workers, or free memory and processes on this machine",
+        )
+        failed.__cause__ = error
+        done.put(failed)
     finally:
         if child is not None:
             child.close()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scunext_edge.artifacts import Artifact
-from scunext_edge.errors import require
+from scunext_edge.errors import EngineError, require
 from scunext_edge.pipeline.folders.inputs import find_inputs
 from scunext_edge.pipeline.folders.job import Input, Job
 from scunext_edge.pipeline.folders.journal import Journal
@@ -63,8 +63,14 @@ def segment_folders(
         kept = len(inputs) - len(missing)
         if starting is not None:
             starting(len(inputs), kept)
-        for row in _rows(job, artifact_id, missing, workers, ray, advance):
+        came = 0
+        for came, row in enumerate(_rows(job, artifact_id, missing, workers, ray, advance), 1):
             journal.append(row)
+        if came != len(missing):
+            raise EngineError(
+                f"{len(missing)} pictures were to be segmented, and {came} have a row",
+                hint="no table was written; the same command does what is missing",
+            )
         counted, table = _Counter(), Path(job.out, TABLE)
         write_table(table, counted(journal.rows(one.name for one in inputs)))
     return Summary(images=len(inputs), kept=kept, failed=counted.failed, table=table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from contextlib import closing
 from dataclasses import replace
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from scunext_edge.errors import BackendMissing, BackendUnavailable, StorageError
+from scunext_edge.errors import BackendMissing, BackendUnavailable, EngineError, StorageError
+from scunext_edge.pipeline.folders import local
 from scunext_edge.pipeline.folders import run as running
 from scunext_edge.pipeline.folders.inputs import find_inputs
 from scunext_edge.pipeline.folders.local import run_local
@@ -139,7 +141,8 @@ def test_rows_of_other_settings_are_not_kept(folder, job, monkeypatch, other):
     segment_folders([folder], job)
     monkeypatch.setattr(running, "run_local", lambda *_, **__: iter_none())
     starts = []
-    segment_folders([folder], replace(job, **other), starting=lambda *it: starts.append(it))
+    with pytest.raises(EngineError, match="6 pictures were to be segmented, and 0 have a row"):
+        segment_folders([folder], replace(job, **other), starting=lambda *it: starts.append(it))
     assert starts == [(6, 0)]
 
 
@@ -216,6 +219,19 @@ def test_a_worker_that_dies_costs_one_picture(folder, job, pipe, children):
 def test_an_error_of_every_picture_is_raised_and_leaves_nothing(folder, job, children):
     with pytest.raises(BackendUnavailable, match="cannot run on 'npu'"):
         segment_folders([folder], replace(job, device="npu"), workers=1)
+    assert not Path(job.out).exists()
+
+
+def test_a_machine_that_starts_no_process_is_an_error_and_no_empty_table(
+    folder, job, monkeypatch, children
+):
+    def full(*_args, **_how):
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(local.subprocess, "Popen", full)
+    with pytest.raises(EngineError, match="Cannot allocate memory") as error:
+        segment_folders([folder], job, workers=2)
+    assert "--workers" in error.value.hint
     assert not Path(job.out).exists()
 
 
