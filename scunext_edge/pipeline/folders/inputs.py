@@ -16,10 +16,11 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".dcm", "
 def find_inputs(paths: Sequence[Path], out: Path) -> list[Input]:
     """Every picture below the folders among ``paths``, and the files among them, by name.
 
-    In a folder, a picture is a file with one of ``SUFFIXES`` or with a DICOM preamble; hidden
-    files, links to folders, DICOMDIR and what lies in ``out`` are passed over. A picture's name
-    is its path below what all ``paths`` have in common. A folder that is missing or holds no
-    picture is a ``DataError``; an ``out`` that holds one of the folders is a ``ConfigError``.
+    In a folder, a picture is a file with one of ``SUFFIXES`` or with a DICOM preamble, or one that
+    cannot be opened; hidden files, links to folders, DICOMDIR and what lies in ``out`` are passed
+    over. A picture's name is its path below what all ``paths`` have in common. A folder that is
+    missing, holds no picture, or cannot be read wherever it lies is a ``DataError``; an ``out``
+    that holds one of the folders is a ``ConfigError``.
     """
     for path in paths:
         if path.is_dir():
@@ -66,7 +67,7 @@ def _check_apart(folder: Path, out: Path) -> None:
 
 def _walk(folder: Path, out: Path) -> Iterator[Path]:
     unwanted = out.resolve()
-    for here, folders, names in os.walk(folder):
+    for here, folders, names in os.walk(folder, onerror=_unreadable):
         folders[:] = sorted(
             name
             for name in folders
@@ -78,5 +79,22 @@ def _walk(folder: Path, out: Path) -> Iterator[Path]:
                 yield path
 
 
+def _unreadable(error: OSError) -> None:
+    """What lies in such a folder would be missing from the table without a word."""
+    raise DataError(
+        f"the folder {error.filename} cannot be read: {error.strerror or error}",
+        hint="make it readable for this user, or name only the folders that are meant",
+    ) from error
+
+
 def _is_picture(path: Path) -> bool:
-    return path.is_file() and (path.suffix.lower() in SUFFIXES or is_dicom(path))
+    """A file that cannot be opened may be one: its row will say why it was not segmented."""
+    try:
+        if not path.is_file():
+            return False
+        if path.suffix.lower() in SUFFIXES:
+            return True
+        with path.open("rb") as stream:
+            return is_dicom(stream.read(132))
+    except OSError:
+        return True

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -54,6 +58,38 @@ def test_results_inside_the_folder_are_no_pictures(folder):
 def test_results_may_not_lie_where_the_pictures_are(folder, out):
     with pytest.raises(ConfigError, match="holds the pictures"):
         find_inputs([folder], folder / out)
+
+
+def test_a_folder_below_that_cannot_be_read_is_an_error_that_names_it(
+    folder, tmp_path, monkeypatch
+):
+    scan = os.scandir
+
+    def refused(path):
+        if Path(path) == folder / "b" / "c":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.raises(DataError, match="b/c cannot be read: Permission denied") as error:
+        find_inputs([folder], tmp_path / "out")
+    assert "readable" in error.value.hint
+
+
+def test_a_file_that_cannot_be_opened_may_be_a_picture(folder, tmp_path, monkeypatch):
+    (folder / "1.2.840.1").write_bytes(b"unknown")
+    (folder / "notes").write_bytes(b"no picture")
+    whole = Path.open
+
+    def refused(self, *args, **how):
+        if self.name == "1.2.840.1":
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return whole(self, *args, **how)
+
+    monkeypatch.setattr(Path, "open", refused)
+    found = names([folder], tmp_path / "out")
+    assert "1.2.840.1" in found
+    assert "notes" not in found
 
 
 def test_a_folder_that_is_missing_or_empty_is_an_error(folder, tmp_path):
