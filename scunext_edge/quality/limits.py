@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -41,6 +43,11 @@ class Limits:
     def to_json(self) -> dict[str, Any]:
         """The content of the file."""
         return {"schema": SCHEMA, "kind": KIND, **asdict(self)}
+
+    @property
+    def id(self) -> str:
+        """SHA-256 of the content, however the file is laid out."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
 
 def save_limits(path: Path, limits: Limits) -> None:

@@ -21,6 +21,7 @@ from scunext_edge.runtime.dicom_seg import check_segmented
 from scunext_edge.storage import sha256_of
 from scunext_edge.weights.shipped import names
 
+Ids = tuple[str, str | None]  # of the artifact, and of the limits of quality
 JOURNAL, TABLE = "predictions.jsonl", "predictions.parquet"
 
 
@@ -55,17 +56,19 @@ def segment_folders(
         check_segmented(job.seg)
     inputs = find_inputs(paths, Path(job.out))
     artifact = job.artifact()
-    job.limits_of(artifact)  # those of another network are refused before anything starts
+    limits = job.limits_of(artifact)  # those of another network are refused before anything starts
+    limits_id = limits.id if limits else None
     artifact_id, job = artifact.id, _anywhere(job, artifact)
     journal = Journal(Path(job.out, JOURNAL))
     with closing(journal):
-        missing = _missing(journal, job, artifact_id, inputs)
+        missing = _missing(journal, job, (artifact_id, limits_id), inputs)
         kept = len(inputs) - len(missing)
         if starting is not None:
             starting(len(inputs), kept)
         came = 0
-        for came, row in enumerate(_rows(job, artifact_id, missing, workers, ray, advance), 1):
-            journal.append(row)
+        for row in _rows(job, artifact_id, missing, workers, ray, advance):
+            journal.append(row | {"limits_id": limits_id})
+            came += 1
         if came != len(missing):
             raise EngineError(
                 f"{len(missing)} pictures were to be segmented, and {came} have a row",
@@ -105,21 +108,22 @@ def _rows(
                 advance("segmenting", done, len(missing))
 
 
-def _missing(journal: Journal, job: Job, artifact_id: str, inputs: Sequence[Input]) -> list[Input]:
+def _missing(journal: Journal, job: Job, ids: Ids, inputs: Sequence[Input]) -> list[Input]:
     """Pictures without a row, or whose row is of other bytes, of other settings, or a failure."""
     by_name = {one.name: one for one in inputs}
     for row in journal.rows(list(by_name)):
-        if _holds(row, job, artifact_id) and _same_bytes(by_name[row["path"]], row):
+        if _holds(row, job, ids) and _same_bytes(by_name[row["path"]], row):
             del by_name[row["path"]]
     return list(by_name.values())
 
 
-def _holds(row: Row, job: Job, artifact_id: str) -> bool:
-    asked = (artifact_id, job.backend, job.device, job.frame)
+def _holds(row: Row, job: Job, ids: Ids) -> bool:
+    asked = (*ids, job.backend, job.device, job.frame)
+    settings = ("artifact_id", "limits_id", "engine", "device", "frame")
     written = [Path(job.out, row[kind]) for kind in ("mask", "overlay", "seg") if row[kind]]
     return (
         row["status"] == "ok"
-        and (row["artifact_id"], row["engine"], row["device"], row["frame"]) == asked
+        and tuple(row.get(name, "") for name in settings) == asked
         and (row["overlay"] is not None or not job.overlay)
         and job.seg in (None, row["segmented"])
         and all(path.is_file() for path in written)

@@ -41,6 +41,7 @@ COLUMNS = {
     "device": "string",
     "frame": "int32",
     "quality": "list",
+    "limits_id": "string",
 }
 
 

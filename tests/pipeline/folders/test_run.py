@@ -20,6 +20,7 @@ from scunext_edge.pipeline.folders.local import run_local
 from scunext_edge.pipeline.folders.run import JOURNAL, TABLE, segment_folders
 from scunext_edge.pipeline.folders.station import COLUMNS, Station
 from scunext_edge.quality.flags import FLAGS
+from scunext_edge.quality.limits import save_limits
 from scunext_edge.storage import sha256_of
 
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -144,6 +145,21 @@ def test_rows_of_other_settings_are_not_kept(folder, job, monkeypatch, other):
     with pytest.raises(EngineError, match="6 pictures were to be segmented, and 0 have a row"):
         segment_folders([folder], replace(job, **other), starting=lambda *it: starts.append(it))
     assert starts == [(6, 0)]
+
+
+def test_rows_of_other_limits_of_quality_are_not_kept(folder, job, tmp_path):
+    segment_folders([folder], job)
+    assert {row["limits_id"] for row in table(job)} == {job.limits_of(job.artifact()).id}
+    limits = job.limits_of(job.artifact())
+    save_limits(tmp_path / "same.json", limits)
+    lower = {name: value - 1 for name, value in limits.limits.items()}
+    save_limits(tmp_path / "other.json", replace(limits, limits=lower))
+    starts = []
+    for name in ("same.json", "other.json"):
+        asked = replace(job, limits=str(tmp_path / name))
+        segment_folders([folder], asked, starting=lambda *it: starts.append(it))
+    assert starts == [(6, 6), (6, 0)]
+    assert {row["limits_id"] for row in table(job)} == {asked.limits_of(job.artifact()).id}
 
 
 def iter_none():
