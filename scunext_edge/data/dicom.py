@@ -111,8 +111,12 @@ def opened(
             reason = error.strerror or failing
         except Exception:  # pydicom, its decoders and their exceptions are many
             reason = failing
-    if reason is not None:  # raised here, so that no message of pydicom hangs on to it
-        raise DataError(f"{name} cannot be read: {reason}", hint=_DAMAGED)
+    if reason is not None:
+        refused = DataError(f"{name} cannot be read: {reason}", hint=_DAMAGED)
+        try:
+            raise refused from None
+        finally:  # what failed in the block hangs on to it, with what pydicom said of the file
+            refused.__context__ = None
 
 
 def _read(source: Source, *, pixels: bool) -> Any:

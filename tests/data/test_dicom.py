@@ -506,6 +506,17 @@ def test_no_message_holds_what_a_header_says_of_a_patient(
     assert (caplog.text, len(recwarn), capfd.readouterr()) == ("", 0, ("", ""))
 
 
+@pytest.mark.parametrize("inside", [ValueError, OSError, reading.Unusable])
+def test_an_error_holds_on_to_nothing_that_failed_inside(dicom, lesion, inside):
+    path = dicom("a", lesion)
+    with pytest.raises(DataError) as error, reading.opened(path, name="a") as dataset:
+        raise inside(
+            "bad value" if inside is reading.Unusable else f"bad value {dataset.PatientName}"
+        )
+    assert names_nobody(error.value)
+    assert error.value.__context__ is error.value.__cause__ is None
+
+
 def test_values_that_pydicom_warns_of_are_not_seen(dicom, lesion, caplog, recwarn):
     path = dicom("a", lesion)
     raw = path.read_bytes().replace(b"MRN-4711", b"MRN\\4711")
