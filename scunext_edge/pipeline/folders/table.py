@@ -24,12 +24,20 @@ def write_table(path: Path, rows: Iterable[Row]) -> None:
         parquet.ParquetWriter(temporary, schema, compression="zstd") as writer,
     ):
         for part in _parts(iter(rows)):
-            writer.write_table(pyarrow.Table.from_pylist(part, schema))
+            told = [{name: _cell(value) for name, value in row.items()} for row in part]
+            writer.write_table(pyarrow.Table.from_pylist(told, schema))
 
 
 def _parts(rows: Iterator[Row]) -> Iterator[list[Row]]:
     while part := list(islice(rows, _ROWS_AT_ONCE)):
         yield part
+
+
+def _cell(value: Any) -> Any:
+    """Parquet holds UTF-8; a byte of a file's name that is none becomes a backslash and a code."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    return value
 
 
 def _type(kind: str) -> Any:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
+import sys
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -206,6 +208,16 @@ def test_a_table_is_written_whole_or_not_at_all(folder, job, monkeypatch):
         segment_folders([folder], job)
     assert Path(job.out, TABLE).read_bytes() == before
     assert not list(Path(job.out).glob(f".{TABLE}*"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux alone")
+def test_a_name_that_is_not_utf_8_has_its_row(folder, job):
+    (folder / "z.png").rename(folder / os.fsdecode(b"caf\xe9 \xc3\xa9.png"))
+    assert segment_folders([folder], job).failed == 0
+    assert segment_folders([folder], job).kept == 6
+    (row,) = (row for row in table(job) if row["path"].startswith("caf"))
+    assert (row["path"], row["status"]) == (r"caf\udce9 é.png", "ok")
+    assert row["mask"] == r"caf\udce9 é.png.mask.png"
 
 
 def test_what_is_not_installed_is_said_before_anything_is_done(folder, job, monkeypatch):
