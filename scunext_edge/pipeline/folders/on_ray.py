@@ -111,7 +111,17 @@ def _segment(settings: tuple[dict[str, Any], str, str], path: str, name: str) ->
         key = repr((job, artifact_id))
         if key not in _stations:
             _stations[key] = Station(Job.from_json(job), artifact_id)
+    except ScunextEdgeError as error:
+        return _told(error)
+    try:
         return {"row": _stations[key].row(Input(Path(path), name))}
     except ScunextEdgeError as error:
-        kind = type(error).__name__
-        return {"error": {"kind": kind, "message": str(error), "hint": error.hint}}
+        return _told(error)
+    except Exception as error:  # of this picture: its text may be about a patient
+        _stations.pop(key).close()
+        reason = f"{type(error).__name__} in the worker; the picture alone may show why"
+        return {"row": failed_row(Job.from_json(job), artifact_id, name, reason)}
+
+
+def _told(error: ScunextEdgeError) -> dict[str, Any]:
+    return {"error": {"kind": type(error).__name__, "message": str(error), "hint": error.hint}}

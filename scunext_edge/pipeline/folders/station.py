@@ -92,6 +92,10 @@ class Station:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the engine."""
         self._runner.close()
 
 

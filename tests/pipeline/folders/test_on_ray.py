@@ -50,6 +50,19 @@ def test_a_worker_opens_its_engine_once(folder, job):
     assert len([key for key in on_ray._stations if job.out in key]) == 1
 
 
+def test_a_picture_that_breaks_the_worker_has_a_row_and_the_next_one_is_done(
+    folder, job, monkeypatch
+):
+    settings = (job.to_json(), job.artifact().id, on_ray.__version__)
+    with monkeypatch.context() as patch:
+        patch.setattr(on_ray.Station, "row", lambda *_: {}["Doe^Jane"])
+        row = on_ray._segment(settings, str(folder / "z.png"), "z.png")["row"]
+    assert (row["path"], row["status"]) == ("z.png", "failed")
+    assert row["error"] == "KeyError in the worker; the picture alone may show why"
+    row = on_ray._segment(settings, str(folder / "w.bmp"), "w.bmp")["row"]
+    assert row["status"] == "ok"
+
+
 def test_without_ray_the_extra_is_named(job, monkeypatch):
     monkeypatch.setattr("scunext_edge.errors.find_spec", lambda package: None)
     with pytest.raises(BackendMissing, match="ray"):
