@@ -75,6 +75,19 @@ def _exchange(temporary: Path, path: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
+def on_disk(path: Path) -> None:
+    """Wait until a file's bytes would outlive a power failure: some milliseconds.
+
+    Not for every file, then: what is lost with the power is made again by a run that resumes.
+    """
+    with storage_errors(path):
+        handle = os.open(path, os.O_RDWR)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8, atomically."""
     with new_file(path) as temporary:

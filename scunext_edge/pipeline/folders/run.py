@@ -14,7 +14,7 @@ from scunext_edge.pipeline.folders.job import Input, Job
 from scunext_edge.pipeline.folders.journal import Journal
 from scunext_edge.pipeline.folders.local import all_cores, run_local
 from scunext_edge.pipeline.folders.on_ray import run_on_ray
-from scunext_edge.pipeline.folders.station import Row
+from scunext_edge.pipeline.folders.station import WRITTEN, Row
 from scunext_edge.pipeline.folders.table import write_table
 from scunext_edge.progress import Advance
 from scunext_edge.runtime.dicom_seg import check_segmented
@@ -120,13 +120,13 @@ def _missing(journal: Journal, job: Job, ids: Ids, inputs: Sequence[Input]) -> l
 def _holds(row: Row, job: Job, ids: Ids) -> bool:
     asked = (*ids, job.backend, job.device, job.frame)
     settings = ("artifact_id", "limits_id", "engine", "device", "frame")
-    written = [Path(job.out, row[kind]) for kind in ("mask", "overlay", "seg") if row[kind]]
+    written = [Path(job.out, row[kind]) for kind in WRITTEN if row[kind]]
     return (
         row["status"] == "ok"
         and tuple(row.get(name, "") for name in settings) == asked
         and (row["overlay"] is not None or not job.overlay)
         and job.seg in (None, row["segmented"])
-        and all(path.is_file() for path in written)
+        and all(path.is_file() and path.stat().st_size > 0 for path in written)
     )
 
 

@@ -12,6 +12,7 @@ from scunext_edge.runtime.dicom_seg import Algorithm
 from scunext_edge.runtime.predict_files import Wanted, predict_file
 from scunext_edge.runtime.predictor import Predictor
 from scunext_edge.runtime.registry import open_runner
+from scunext_edge.storage import on_disk
 
 Row = dict[str, Any]
 
@@ -43,6 +44,7 @@ COLUMNS = {
     "quality": "list",
     "limits_id": "string",
 }
+WRITTEN = ("mask", "overlay", "seg")  # columns that name a file
 
 
 def target_of(job: Job, name: str) -> Path:
@@ -81,6 +83,9 @@ class Station:
         """Segment a picture, write its files, and say how it went. A full disk is an error."""
         target = target_of(self._job, one.name)
         record = predict_file(one.path, self._predictor, target, wanted=self._wanted)
+        for kind in WRITTEN:  # before there is a row that says that they are there
+            if record.get(kind):
+                on_disk(Path(record[kind]))
         return _row(self._job, self._id, one.name, record)
 
     def __enter__(self) -> Station:
@@ -127,7 +132,7 @@ def _row(job: Job, artifact_id: str, name: str, record: dict[str, Any]) -> Row:
         "segmented": job.seg,
         "quality": _flags(record.get("quality")),
     }
-    for kind in ("mask", "overlay", "seg"):
+    for kind in WRITTEN:
         path = record.get(kind)
         known[kind] = Path(path).relative_to(job.out).as_posix() if path else None
     return {column: known.get(column) for column in COLUMNS}

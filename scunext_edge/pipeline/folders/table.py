@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from scunext_edge.pipeline.folders.station import COLUMNS, Row
-from scunext_edge.storage import new_file
+from scunext_edge.storage import new_file, on_disk
 
 _ROWS_AT_ONCE = 4096
 
@@ -19,13 +19,18 @@ def write_table(path: Path, rows: Iterable[Row]) -> None:
     from pyarrow import parquet
 
     schema = pyarrow.schema([(name, _type(kind)) for name, kind in COLUMNS.items()])
-    with (
-        new_file(path) as temporary,
-        parquet.ParquetWriter(temporary, schema, compression="zstd") as writer,
-    ):
-        for part in _parts(iter(rows)):
-            told = [{name: _cell(value) for name, value in row.items()} for row in part]
-            writer.write_table(pyarrow.Table.from_pylist(told, schema))
+    with new_file(path) as temporary:
+        with parquet.ParquetWriter(temporary, schema, compression="zstd") as writer:
+            _write(writer, schema, rows)
+        on_disk(temporary)
+
+
+def _write(writer: Any, schema: Any, rows: Iterable[Row]) -> None:
+    import pyarrow
+
+    for part in _parts(iter(rows)):
+        told = [{name: _cell(value) for name, value in row.items()} for row in part]
+        writer.write_table(pyarrow.Table.from_pylist(told, schema))
 
 
 def _parts(rows: Iterator[Row]) -> Iterator[list[Row]]:

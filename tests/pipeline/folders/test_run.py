@@ -18,6 +18,7 @@ from scunext_edge.errors import BackendMissing, BackendUnavailable, EngineError,
 from scunext_edge.pipeline.folders import local
 from scunext_edge.pipeline.folders import run as running
 from scunext_edge.pipeline.folders.inputs import find_inputs
+from scunext_edge.pipeline.folders.journal import Journal
 from scunext_edge.pipeline.folders.local import run_local
 from scunext_edge.pipeline.folders.run import JOURNAL, TABLE, segment_folders
 from scunext_edge.pipeline.folders.station import COLUMNS, Station
@@ -194,6 +195,35 @@ def test_what_was_stopped_goes_on(folder, job, monkeypatch):
     assert segment_folders([folder], job).kept == 2
     assert len(segmented) == 4
     assert len(table(job)) == 6
+
+
+def test_files_are_on_the_disk_before_a_row_says_so(folder, job, monkeypatch):
+    events, sync, append = [], os.fsync, Journal.append
+
+    def synced(handle):
+        events.append(os.fstat(handle).st_ino)
+        sync(handle)
+
+    def appended(self, row):
+        events.append(row)
+        append(self, row)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Journal, "append", appended)
+    segment_folders([folder], job)
+    for place, row in enumerate(events):
+        if isinstance(row, dict):
+            there = [Path(job.out, row[kind]).stat().st_ino for kind in ("mask", "overlay")]
+            assert events[place - 2 : place] == there
+    assert events[-1] == Path(job.out, TABLE).stat().st_ino
+
+
+def test_an_empty_file_of_a_power_failure_is_made_again(folder, job, monkeypatch):
+    segment_folders([folder], job)
+    Path(job.out, "z.png.mask.png").write_bytes(b"")
+    segmented = counted(monkeypatch)
+    assert segment_folders([folder], job).kept == 5
+    assert segmented == ["z.png"]
 
 
 def test_a_table_is_written_whole_or_not_at_all(folder, job, monkeypatch):
