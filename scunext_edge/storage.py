@@ -16,6 +16,8 @@ from typing import Any
 
 from scunext_edge.errors import ArtifactError, StorageError
 
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+
 
 @contextlib.contextmanager
 def new_file(path: Path) -> Iterator[Path]:
@@ -104,7 +106,7 @@ def locked(path: Path, *, wait_s: float = 30.0) -> Iterator[None]:
     """Hold ``path``, a file or folder that exists, against other processes that ask for it here.
 
     Whoever ends, even killed, lets go. One that is held longer than ``wait_s``: ``StorageError``.
-    Where the system has no such locks (Windows), nothing is held.
+    Where the system or its network drive has no such locks (Windows), nothing is held.
     """
     try:
         import fcntl
@@ -112,7 +114,7 @@ def locked(path: Path, *, wait_s: float = 30.0) -> Iterator[None]:
         yield
         return
     with storage_errors(path):
-        handle = os.open(path, os.O_RDONLY)
+        handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)  # as NFS asks
     try:
         end = time.monotonic() + wait_s
         while True:
@@ -126,6 +128,10 @@ def locked(path: Path, *, wait_s: float = 30.0) -> Iterator[None]:
                         hint="wait until it has finished, or choose another folder",
                     ) from error
                 time.sleep(0.1)
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    raise
+                break
         yield
     finally:
         os.close(handle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import shutil
@@ -210,6 +211,20 @@ def test_files_can_be_read_by_others(tmp_path):
     write_json(tmp_path / "a.json", {})
     assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o644
     json.loads((tmp_path / "a.json").read_text())
+
+
+def test_a_drive_without_locks_holds_nothing_back(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl", reason="this system has no such locks")
+    done = []
+    for number in (errno.ENOLCK, errno.EIO):
+
+        def fails(*_args, number=number):
+            raise OSError(number, "no locks here")
+
+        monkeypatch.setattr(fcntl, "flock", fails)
+        with contextlib.suppress(OSError), locked(tmp_path, wait_s=0.0):
+            done.append(number)
+    assert done == [errno.ENOLCK]
 
 
 def test_what_is_locked_is_refused_to_others_until_its_holder_ends(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,11 +18,13 @@ from scunext_edge.pipeline.folders.station import WRITTEN, Row
 from scunext_edge.pipeline.folders.table import write_table
 from scunext_edge.progress import Advance
 from scunext_edge.runtime.dicom_seg import check_segmented
-from scunext_edge.storage import sha256_of
+from scunext_edge.storage import locked, sha256_of, storage_errors
 from scunext_edge.weights.shipped import names
 
 Ids = tuple[str, str | None]  # of the artifact, and of the limits of quality
 JOURNAL, TABLE = "predictions.jsonl", "predictions.parquet"
+LOCK = ".predictions.lock"  # a file that nobody writes: a locked one cannot be, on some drives
+_WAIT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +61,7 @@ def segment_folders(
     limits = job.limits_of(artifact)  # those of another network are refused before anything starts
     limits_id = limits.id if limits else None
     artifact_id, job = artifact.id, _anywhere(job, artifact)
-    journal = Journal(Path(job.out, JOURNAL))
-    with closing(journal):
+    with _alone(Path(job.out)), closing(Journal(Path(job.out, JOURNAL))) as journal:
         missing = _missing(journal, job, (artifact_id, limits_id), inputs)
         kept = len(inputs) - len(missing)
         if starting is not None:
@@ -77,6 +78,22 @@ def segment_folders(
         counted, table = _Counter(), Path(job.out, TABLE)
         write_table(table, counted(journal.rows(one.name for one in inputs)))
     return Summary(images=len(inputs), kept=kept, failed=counted.failed, table=table)
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Hold ``out`` against another run; a folder that was made and stays empty goes again."""
+    lock, made = out / LOCK, not out.exists()
+    with storage_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+        lock.touch()
+    with locked(lock, wait_s=_WAIT_S):
+        try:
+            yield
+        finally:
+            if made and all(path == lock for path in out.iterdir()):
+                lock.unlink()
+                out.rmdir()
 
 
 def _anywhere(job: Job, artifact: Artifact) -> Job:

@@ -11,14 +11,14 @@ from scunext_edge.errors import BackendMissing, ConfigError
 from scunext_edge.pipeline.folders import on_ray
 from scunext_edge.pipeline.folders.inputs import find_inputs
 from scunext_edge.pipeline.folders.on_ray import run_on_ray
-from scunext_edge.pipeline.folders.run import JOURNAL, TABLE, segment_folders
+from scunext_edge.pipeline.folders.run import JOURNAL, LOCK, TABLE, segment_folders
 
 
 def files(job):
     return {
         path.relative_to(job.out).as_posix(): path.read_bytes()
         for path in Path(job.out).rglob("*")
-        if path.is_file() and path.name not in (JOURNAL, TABLE)
+        if path.is_file() and path.name not in (JOURNAL, LOCK, TABLE)
     }
 
 

@@ -20,7 +20,7 @@ from scunext_edge.pipeline.folders import run as running
 from scunext_edge.pipeline.folders.inputs import find_inputs
 from scunext_edge.pipeline.folders.journal import Journal
 from scunext_edge.pipeline.folders.local import run_local
-from scunext_edge.pipeline.folders.run import JOURNAL, TABLE, segment_folders
+from scunext_edge.pipeline.folders.run import JOURNAL, LOCK, TABLE, segment_folders
 from scunext_edge.pipeline.folders.station import COLUMNS, Station
 from scunext_edge.quality.flags import FLAGS
 from scunext_edge.quality.limits import save_limits
@@ -56,7 +56,7 @@ def files(job):
     return {
         path.relative_to(job.out).as_posix(): path.read_bytes()
         for path in Path(job.out).rglob("*")
-        if path.is_file() and path.name not in (JOURNAL, TABLE)
+        if path.is_file() and path.name not in (JOURNAL, LOCK, TABLE)
     }
 
 
@@ -224,6 +224,25 @@ def test_an_empty_file_of_a_power_failure_is_made_again(folder, job, monkeypatch
     segmented = counted(monkeypatch)
     assert segment_folders([folder], job).kept == 5
     assert segmented == ["z.png"]
+
+
+def test_of_two_runs_into_one_folder_the_second_is_refused(folder, job, monkeypatch):
+    pytest.importorskip("fcntl", reason="this system has no such locks")
+    monkeypatch.setattr(running, "_WAIT_S", 0.0)
+    refused = []
+
+    def second(what, done, of):
+        if done == 2:
+            before = Path(job.out, JOURNAL).read_bytes()
+            with pytest.raises(StorageError, match="another process is at work") as error:
+                segment_folders([folder], job)
+            assert "choose another folder" in error.value.hint
+            assert Path(job.out, JOURNAL).read_bytes() == before
+            refused.append(done)
+
+    assert segment_folders([folder], job, advance=second).images == 6
+    assert refused == [2]
+    assert segment_folders([folder], job).kept == 6
 
 
 def test_a_table_is_written_whole_or_not_at_all(folder, job, monkeypatch):
