@@ -198,7 +198,7 @@ def test_a_second_run_does_nothing_again(copied):
 
 def test_another_scenario_has_records_of_its_own_and_says_what_it_found(copied):
     burst = dataclasses.replace(
-        copied.suite, scenario="burst", interval_s=0.1, burst=2, cold_starts=1
+        copied.suite, scenario="burst", interval_s=1.0, burst=2, cold_starts=1
     )
     settings = dataclasses.replace(
         copied, suite=burst, backends=("onnxruntime",), precisions=("fp32",)
