@@ -28,6 +28,8 @@ class Watch:
             found = find_accepted(self._state)
         except ScunextEdgeError as error:
             return str(error)
+        except OSError as error:
+            return f"what was accepted cannot be read: {error.strerror or type(error).__name__}"
         if isinstance(found, Refusal):
             return found.reason
         accepted = found.bundle.id, found.rung.name
@@ -45,11 +47,18 @@ class Watch:
             if stamp == seen and loop.time() - last < recheck_s:
                 continue
             seen = stamp
-            problem = await asyncio.to_thread(self.check)
+            problem = await asyncio.to_thread(self._checked)
             last = loop.time()
             if problem != self.problem:
                 log.warning("acceptance: %s", problem or "holds again")
             self.problem = problem
+
+    def _checked(self) -> str | None:
+        """Whatever fails, nothing is served on trust, and the watch goes on."""
+        try:
+            return self.check()
+        except Exception as error:
+            return f"the acceptance cannot be checked: {type(error).__name__}"
 
     def _stamp(self) -> tuple[int, ...] | None:
         with contextlib.suppress(OSError):
