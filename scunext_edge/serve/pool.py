@@ -237,9 +237,13 @@ class Pool:
     async def _spawn(self) -> Worker | None:
         """A worker that is ready; None, and ``problem`` says why, where it is not."""
         pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(
-            *self._command, stdin=pipe, stdout=pipe, env=self._env, start_new_session=True
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._command, stdin=pipe, stdout=pipe, env=self._env, start_new_session=True
+            )
+        except OSError as error:  # of memory, processes or files there are too few
+            self._failed(f"a worker cannot be started: {error.strerror or error}")
+            return None
         worker = Worker(process)
         try:
             said = (await asyncio.wait_for(worker.hear(), _START_S)).header
@@ -254,10 +258,13 @@ class Pool:
             return worker
         worker.kill()
         await worker.ended()
-        if not self._all:
-            self.problem = self.refusal = said["refused"]
-        log.error("no worker: %s", said["refused"])
+        self._failed(said["refused"])
         return None
+
+    def _failed(self, reason: str) -> None:
+        if not self._all:
+            self.problem = self.refusal = reason
+        log.error("no worker: %s", reason)
 
 
 def _ending(code: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import time
@@ -141,4 +142,31 @@ def test_a_worker_that_refuses_says_why(fake_worker):
         assert (pool.problem, pool.ready) == ("the bundle was altered", False)
         await pool.close()
 
+    asyncio.run(run())
+
+
+def test_a_worker_that_cannot_be_started_is_tried_again(fake_worker, monkeypatch):
+    start, failures = asyncio.create_subprocess_exec, [errno.EAGAIN, errno.ENOMEM]
+
+    async def scarce(*words, **options):
+        if failures:
+            number = failures.pop()
+            raise OSError(number, os.strerror(number))
+        return await start(*words, **options)
+
+    async def run():
+        pool = Pool(fake_worker, size=1, queue=1, timeout_s=30.0)
+        pool.start()
+        while failures:
+            assert not pool._keepers[0].done(), "nobody fills the place any more"
+            await asyncio.sleep(0.001)
+        assert (pool.problem, pool.refusal) == 2 * (
+            f"a worker cannot be started: {os.strerror(errno.EAGAIN)}",
+        )
+        while pool.problem:
+            await asyncio.sleep(0.01)
+        await pool.close()
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", scarce)
+    monkeypatch.setattr("scunext_edge.serve.pool._PAUSES_S", (0.01,))
     asyncio.run(run())
