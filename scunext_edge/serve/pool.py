@@ -65,9 +65,20 @@ class Worker:
         return await self._process.wait()
 
     def kill(self) -> None:
-        """At once."""
+        """At once, pipes included.
+
+        An answer that nobody reads would keep its pipe open, and ``ended`` waits for that.
+        """
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
+        assert self._process.stdin is not None
+        if not self._process.stdin.is_closing():
+            self._process.stdin.transport.abort()
+        # asyncio has no public way to close what a child writes to.
+        transport = getattr(self._process, "_transport", None)
+        outbox = transport and transport.get_pipe_transport(1)
+        if outbox is not None:
+            outbox.close()
 
     def dismiss(self) -> None:
         """Let it end by itself."""
@@ -125,10 +136,11 @@ class Pool:
             await asyncio.wait(ending, timeout=_CLOSE_S)
         for worker in workers:
             worker.kill()
-        await asyncio.gather(*ending)
-        for keeper in self._keepers:
-            keeper.cancel()
-        await asyncio.gather(*self._keepers, return_exceptions=True)
+        if ending:
+            await asyncio.wait(ending, timeout=_CLOSE_S)
+        for task in (*ending, *self._keepers):
+            task.cancel()
+        await asyncio.gather(*ending, *self._keepers, return_exceptions=True)
 
     async def run(
         self, header: Mapping[str, Any], blob: bytes, *, gone: Callable[[], Awaitable[bool]]

@@ -42,6 +42,11 @@ def main():
             time.sleep(float(body.split()[1]))
             frames.write(outbox, Frame(header={"slept": True}))
             continue
+        if body == b"flood":  # an answer that is long, and does not come to an end
+            outbox.write(Frame(header={}, blobs=[b""]).parts()[0])
+            outbox.write(b"{}" + (1 << 40).to_bytes(8, "big"))
+            while True:
+                outbox.write(bytes(1 << 16))
         if body.startswith(b"once "):  # the first worker that sees the file removes it, and dies
             path = Path(body[5:].decode())
             if path.exists():

@@ -133,6 +133,22 @@ def test_a_client_that_leaves_during_the_work_costs_its_worker_and_nothing_else(
     assert tried(check) == 1
 
 
+def test_a_worker_that_is_given_up_within_its_answer_is_replaced(tried):
+    async def check(pool, ask):
+        task = asyncio.create_task(ask(b"flood"))
+        (worker,) = pool._all
+        while len(worker._process.stdout._buffer) < 1 << 18:
+            await asyncio.sleep(0.001)
+        task.cancel()
+        time.sleep(0.1)  # the pipe fills
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        answer = await asyncio.wait_for(ask(b"sleep 0"), 20)
+        assert answer.header == {"slept": True}
+
+    assert tried(check) == 1
+
+
 def test_a_worker_that_refuses_says_why(fake_worker):
     async def run():
         pool = Pool((*fake_worker, "the bundle was altered"), size=1, queue=1, timeout_s=1.0)
