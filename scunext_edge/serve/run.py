@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scunext_edge import __version__
 from scunext_edge.deploy.accepted import Found, Refusal, find_accepted
@@ -17,6 +18,9 @@ from scunext_edge.deploy.start import Started, start
 from scunext_edge.errors import ArtifactError, ConfigError, require
 from scunext_edge.serve import keep
 from scunext_edge.serve.settings import Settings, check
+
+if TYPE_CHECKING:
+    from uvicorn import Server
 
 log = logging.getLogger(__name__)
 _BACKLOG = 128
@@ -78,9 +82,10 @@ def serve(
         ssl_keyfile=private,
         timeout_graceful_shutdown=int(settings.grace_s),
     )
-    with _signals_end_well():
+    server = uvicorn.Server(config)
+    with _signals_end_well(server):
         told(settings)
-        uvicorn.Server(config).run(sockets=[listening])
+        server.run(sockets=[listening])
 
 
 def _accepted(state: Path) -> Found | None:
@@ -113,9 +118,15 @@ def bound(settings: Settings) -> tuple[socket.socket, Settings]:
 
 
 @contextlib.contextmanager
-def _signals_end_well() -> Iterator[None]:
-    """uvicorn raises the signals again that ended it; by then there is nothing more to end."""
-    kept = {it: signal.signal(it, lambda *_: None) for it in (signal.SIGINT, signal.SIGTERM)}
+def _signals_end_well(server: Server) -> Iterator[None]:
+    """uvicorn raises the signals again that ended it; by then there is nothing more to end.
+
+    Before it handles them itself, one that comes is remembered for it.
+    """
+    kept = {
+        it: signal.signal(it, lambda *_: setattr(server, "should_exit", True))
+        for it in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield
     finally:

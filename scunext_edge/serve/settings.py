@@ -5,9 +5,11 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
+from scunext_edge.data.images import MAX_PIXELS
 from scunext_edge.errors import ConfigError
 
 _TOKEN = re.compile(r"[\x21-\x7e]{16,512}")
@@ -56,6 +58,27 @@ def check(settings: Settings) -> None:
     for path in settings.tls or ():
         if not path.is_file():
             raise ConfigError(f"{path} does not exist", hint="--tls-cert and --tls-key are files")
+    if settings.tls is not None:
+        _check_tls(*settings.tls)
+    if settings.max_pixels > MAX_PIXELS:
+        raise ConfigError(
+            f"--max-pixels is {settings.max_pixels / 1e6:g} megapixels, and no picture of more "
+            f"than {MAX_PIXELS / 1e6:.4g} is decoded",
+            hint=f"--max-pixels {int(MAX_PIXELS / 1e6)} is the most",
+        )
+
+
+def _check_tls(certificate: Path, private: Path) -> None:
+    """As the server will load them, which asks nobody for a password."""
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, private, password=lambda: "")
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise ConfigError(
+            f"{certificate} and {private} cannot be used for TLS: "
+            f"{getattr(error, 'reason', None) or getattr(error, 'strerror', None) or error}",
+            hint="a certificate and its private key, both PEM, the key without a password",
+        ) from error
 
 
 def is_loopback(host: str) -> bool:

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import re
+import signal
 import socket
 import threading
 import time
@@ -16,7 +17,7 @@ import pytest
 from PIL import Image as PillowImage
 
 from scunext_edge.errors import ConfigError
-from scunext_edge.serve.run import bound
+from scunext_edge.serve.run import _signals_end_well, bound
 from scunext_edge.serve.settings import Settings
 
 TOKEN = "0123456789abcdef-TOKEN"
@@ -293,6 +294,21 @@ def test_a_port_that_is_taken_is_said_so():
     listening, settings = bound(Settings(state=None, port=0))
     with listening, pytest.raises(ConfigError, match="cannot be used"):
         bound(settings)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_comes_before_the_server_runs_ends_it(number):
+    uvicorn = pytest.importorskip("uvicorn")
+    listening, _ = bound(Settings(state=None, port=0))
+
+    async def app(scope, receive, send):
+        """Never asked."""
+
+    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))
+    with _signals_end_well(server):
+        signal.raise_signal(number)
+        assert server.should_exit
+        server.run(sockets=[listening])
 
 
 def test_the_document_names_every_problem(serve, ask):
