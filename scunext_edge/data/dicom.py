@@ -20,7 +20,7 @@ from typing import Any
 from scunext_edge.data import dicom_pixels
 from scunext_edge.data.codestream import coded_size
 from scunext_edge.data.dicom_pixels import COLOUR, GRAY, PALETTE, Unusable
-from scunext_edge.data.picture import Picture
+from scunext_edge.data.picture import Picture, TooLarge
 from scunext_edge.errors import DataError, ScunextEdgeError, require
 from scunext_edge.spec import Array, Image
 
@@ -148,7 +148,7 @@ def _check(dataset: Any, name: str, max_pixels: int, frame: int | None) -> int:
     if min(height, width, frames) < 1:
         raise Unusable("it holds no pixels")
     if height * width > max_pixels:
-        raise DataError(
+        raise TooLarge(
             f"{name} is too large: {width} x {height} pixels",
             hint=f"at most {max_pixels:,} pixels are decoded",
         )

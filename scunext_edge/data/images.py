@@ -14,7 +14,7 @@ from PIL import Image as PillowImage
 from PIL import ImageOps, UnidentifiedImageError
 
 from scunext_edge.data.dicom import is_dicom, read_dicom
-from scunext_edge.data.picture import Picture
+from scunext_edge.data.picture import Picture, TooLarge
 from scunext_edge.errors import DataError
 from scunext_edge.spec import Image, Mask
 from scunext_edge.storage import new_file
@@ -37,17 +37,23 @@ def read_image(path_or_bytes: Path | bytes) -> Image:
 
 
 def read_picture(
-    path_or_bytes: Path | bytes, *, frame: int | None = None, name: str | None = None
+    path_or_bytes: Path | bytes,
+    *,
+    frame: int | None = None,
+    name: str | None = None,
+    max_pixels: int | None = None,
 ) -> Picture:
     """As :func:`read_image`, with what a DICOM file says about millimetres.
 
     ``frame`` chooses one of several, from 1: a DICOM file's, or a page of a TIFF. ``name``
-    stands for bytes in messages.
+    stands for bytes in messages. More than ``max_pixels`` (``MAX_PIXELS``), by the header,
+    is ``TooLarge``.
     """
     name = name or _name(path_or_bytes)
+    most = MAX_PIXELS if max_pixels is None else max_pixels
     if is_dicom(path_or_bytes):
-        return read_dicom(path_or_bytes, name=name, max_pixels=MAX_PIXELS, frame=frame)
-    picture = _decode(path_or_bytes, name, frame)
+        return read_dicom(path_or_bytes, name=name, max_pixels=most, frame=frame)
+    picture = _decode(path_or_bytes, name, frame, most)
     if picture.mode in _SIXTEEN_BIT:
         image = np.repeat(_eight_bits(picture, name)[:, :, None], 3, axis=2)
     else:
@@ -60,7 +66,7 @@ def read_gray(path_or_bytes: Path | bytes) -> npt.NDArray[np.uint8]:
     if is_dicom(path_or_bytes):
         return np.array(PillowImage.fromarray(read_image(path_or_bytes)).convert("L"))
     name = _name(path_or_bytes)
-    picture = _decode(path_or_bytes, name)
+    picture = _decode(path_or_bytes, name, None, MAX_PIXELS)
     if picture.mode in _SIXTEEN_BIT:
         return _eight_bits(picture, name)
     return np.array(_without_alpha(picture, name).convert("L"))
@@ -79,14 +85,16 @@ def write_mask(path: Path, mask: Mask) -> None:
         PillowImage.fromarray(mask.astype(np.uint8) * np.uint8(255)).save(temporary, format="PNG")
 
 
-def _decode(source: Path | bytes, name: str, frame: int | None = None) -> PillowImage.Image:
+def _decode(
+    source: Path | bytes, name: str, frame: int | None, max_pixels: int
+) -> PillowImage.Image:
     """The decoded picture, upright. Every failure of the decoder becomes a ``DataError``."""
     try:
         stream = io.BytesIO(source) if isinstance(source, bytes) else source
         with PillowImage.open(stream, formats=FORMATS) as opened:
-            if opened.width * opened.height > MAX_PIXELS:
-                raise _too_large(name, f"{opened.width} x {opened.height} pixels")
+            _check_size(opened, name, max_pixels)
             _turn_to(opened, frame, name)
+            _check_size(opened, name, max_pixels)
             opened.load()
             return ImageOps.exif_transpose(opened)
     except DataError:
@@ -99,7 +107,7 @@ def _decode(source: Path | bytes, name: str, frame: int | None = None) -> Pillow
             hint=f"use one of: {', '.join(FORMATS)}, or DICOM with its preamble (PS3.10)",
         ) from error
     except (PillowImage.DecompressionBombError, PillowImage.DecompressionBombWarning) as error:
-        raise _too_large(name, str(error)) from error
+        raise _too_large(name, str(error), max_pixels) from error
     except Exception as error:  # decoders fail in many ways: OSError, SyntaxError, struct.error
         reason = getattr(error, "strerror", None) or error
         raise DataError(
@@ -119,8 +127,11 @@ def _turn_to(opened: PillowImage.Image, frame: int | None, name: str) -> None:
         raise DataError(f"{name} has no frame {frame}", hint=which)
     if frames > 1:
         opened.seek((frame or 1) - 1)
-        if opened.width * opened.height > MAX_PIXELS:
-            raise _too_large(name, f"{opened.width} x {opened.height} pixels")
+
+
+def _check_size(opened: PillowImage.Image, name: str, max_pixels: int) -> None:
+    if opened.width * opened.height > max_pixels:
+        raise _too_large(name, f"{opened.width} x {opened.height} pixels", max_pixels)
 
 
 def _eight_bits(picture: PillowImage.Image, name: str) -> npt.NDArray[np.uint8]:
@@ -139,9 +150,9 @@ def _without_alpha(picture: PillowImage.Image, name: str) -> PillowImage.Image:
     return picture
 
 
-def _too_large(name: str, found: str) -> DataError:
-    return DataError(
-        f"{name} is too large: {found}", hint=f"at most {MAX_PIXELS:,} pixels are decoded"
+def _too_large(name: str, found: str, max_pixels: int) -> TooLarge:
+    return TooLarge(
+        f"{name} is too large: {found}", hint=f"at most {max_pixels:,} pixels are decoded"
     )
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from scunext_edge.errors import DataError
 from scunext_edge.spec import Image
+
+
+class TooLarge(DataError):
+    """A picture of more pixels than are decoded, by its header."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from PIL import Image as PillowImage
 from PIL import UnidentifiedImageError
 
 from scunext_edge.data.images import FORMATS, read_picture
+from scunext_edge.data.picture import TooLarge
 from scunext_edge.errors import BackendMissing, DataError, EngineError
 from scunext_edge.runtime.contour import contour
 from scunext_edge.runtime.predictor import Predictor, at_image_size
@@ -84,13 +85,16 @@ def _decoded(body: bytes, asked: Asked) -> tuple[Image, tuple[float, float] | No
     """The image, its spacing in mm between rows and columns, and who says so."""
     _check_header(body, asked.max_pixels)
     try:
-        picture = read_picture(body, frame=asked.frame, name="the picture")
+        picture = read_picture(
+            body, frame=asked.frame, name="the picture", max_pixels=asked.max_pixels
+        )
+    except TooLarge as error:  # of what _check_header does not see: DICOM, a later page of a TIFF
+        raise Problem("too-many-pixels", f"{error}; {error.hint}", _SMALLER) from error
     except DataError as error:
         raise Problem("no-picture", str(error), error.hint) from error
     except BackendMissing as error:
         raise Problem("wrong-type", str(error), error.hint) from error
     image = picture.image
-    _check_pixels(image.shape[0], image.shape[1], asked.max_pixels)
     if asked.mm_per_pixel is not None:
         return image, (asked.mm_per_pixel, asked.mm_per_pixel), "request"
     return image, picture.spacing_mm, picture.spacing_at

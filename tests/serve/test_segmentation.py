@@ -83,6 +83,27 @@ def test_too_many_pixels_are_refused_by_the_header(predictor, size, monkeypatch)
     assert "10,000" in problem.detail
 
 
+def test_a_later_page_is_refused_by_its_own_header(predictor, encode, monkeypatch):
+    small, large = np.zeros((20, 30, 3), np.uint8), np.zeros((101, 100, 3), np.uint8)
+    pages = [PillowImage.fromarray(large)]
+    body = encode(small, format="TIFF", save_all=True, append_images=pages)
+    assert segment(predictor, body, Asked(max_pixels=10_000, frame=1)).fields["width"] == 30
+    monkeypatch.setattr("PIL.TiffImagePlugin.TiffImageFile.load", pytest.fail)
+    problem = refused(predictor, body, Asked(max_pixels=10_000, frame=2))
+    assert (problem.kind, problem.status) == ("too-many-pixels", 413)
+    assert "100 x 101" in problem.detail
+    assert "10,000" in problem.detail
+
+
+def test_a_dicom_file_is_refused_by_its_header(predictor, dicom, monkeypatch):
+    body = dicom("a", np.zeros((101, 100, 3), np.uint8)).read_bytes()
+    assert segment(predictor, body, Asked(max_pixels=10_100)).fields["height"] == 101
+    monkeypatch.setattr("scunext_edge.data.dicom._image", pytest.fail)
+    problem = refused(predictor, body)
+    assert (problem.kind, problem.status) == ("too-many-pixels", 413)
+    assert "10,000" in problem.detail
+
+
 @pytest.mark.parametrize(
     "body",
     [b"garbage", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0" + 50 * b"x", b"DICM", b"%!PS\n"],
