@@ -68,6 +68,9 @@ class _Limited(H11Protocol):
         """In the one form of all problems."""
         from scunext_edge.serve.problems import MEDIA_TYPE, Problem
 
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.close()  # within an answer there is no other one
+            return
         body = Problem("bad-request", "this is no HTTP request that can be understood").body()
         head: list[tuple[str, Any]] = [
             ("content-type", MEDIA_TYPE),

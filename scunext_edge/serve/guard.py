@@ -174,9 +174,17 @@ def _check_origin(scope: Scope, hosts: Sequence[str]) -> None:
     """Without a token, no page of another site may use this server through somebody's browser."""
     headers = dict(scope["headers"])
     host = headers.get(b"host", b"").decode("latin-1")
-    name = urlsplit(f"//{host}").hostname if host else None
-    if name is not None and name not in hosts:
+    if host and _split(f"//{host}")[1] not in (None, *hosts):
         raise Problem("wrong-host", "this server is not called so", "use the address it printed")
     origin = headers.get(b"origin")
-    if origin is not None and urlsplit(origin.decode("latin-1")).netloc != host:
+    if origin is not None and _split(origin.decode("latin-1"))[0] != host:
         raise Problem("wrong-origin", "pages of other sites may not use this server")
+
+
+def _split(address: str) -> tuple[str | None, str | None]:
+    """Host and port, and the host alone; of what is no address, what nothing is equal to."""
+    try:
+        parts = urlsplit(address)
+        return parts.netloc, parts.hostname
+    except ValueError:  # "[::1"
+        return None, ""

@@ -125,6 +125,14 @@ def test_what_is_no_http_is_refused_in_the_same_form(serve):
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["status"] == 400
 
 
+def test_a_wrong_chunk_after_an_answer_has_begun_ends_the_connection(serve):
+    with serve(max_body=1000) as server:
+        chunk = b"7d0\r\n" + bytes(2000) + b"\r\n"
+        answer = raw(server, head(None, "Transfer-Encoding: chunked"), chunk, b"zz\r\n", pause=0.3)
+    assert b" 413 " in answer.split(b"\r\n")[0]
+    assert not [it for it in server.log.records if it.name == "asyncio" and it.exc_info]
+
+
 def test_a_slow_client_is_left_and_others_are_served_meanwhile(serve, ask, picture):
     with serve(body_timeout_s=1.0) as server:
         answers = {}
@@ -215,6 +223,10 @@ def test_pages_of_other_sites_are_refused_where_there_is_no_token(serve, ask, pi
         assert problem(post(ask, server, picture, headers=other)) == ("wrong-origin", 403)
         renamed = {"host": f"elsewhere.example:{server.port}"}
         assert problem(post(ask, server, picture, headers=renamed)) == ("wrong-host", 421)
+        broken = {"origin": "http://[::1"}
+        assert problem(post(ask, server, picture, headers=broken)) == ("wrong-origin", 403)
+        answer = raw(server, b"GET / HTTP/1.1\r\nHost: [::1\r\nConnection: close\r\n\r\n")
+        assert b" 421 " in answer.split(b"\r\n")[0]
 
 
 def test_the_log_and_the_metrics_name_nobody(serve, ask, picture):
