@@ -167,6 +167,18 @@ def test_it_says_why_the_server_is_not_ready(browser, serve, fake_worker):
         page.close()
 
 
+def test_an_answer_that_is_not_the_servers_is_said_in_words(browser, serve):
+    with serve() as server:
+        page = browser.open_page(server.url)
+        page.wait_for(OPEN)
+        said = page.evaluate(
+            "import('./told.js').then(({toldBy}) => toldBy(new Response('<p>', {status: 502})))"
+            ".catch((error) => `${error.name}: ${error.message}`)"
+        )
+        page.close()
+    assert said.startswith("Refusal: The answer (502) was cut off, or is not")
+
+
 def test_every_module_that_is_imported_is_served():
     names = {*SHARED, *(it.name for it in OWN.iterdir())}
     for name in names:

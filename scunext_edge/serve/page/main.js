@@ -2,6 +2,7 @@
 import {clientOf} from './client.js';
 import {measured} from './measure.js';
 import {Refusal} from './refusal.js';
+import {toldBy} from './told.js';
 import {at, showCard, toolWith} from './tool.js';
 
 const TOKEN = 'scunext-token', AGAIN_MS = 3000;
@@ -22,7 +23,7 @@ async function start() {
 }
 
 async function untilReady() {
-  const answer = await reach('readyz'), told = await answer.json();
+  const answer = await reach('readyz'), told = await toldBy(answer);
   if (!answer.ok) {
     at('loading').textContent = `The server is not ready: ${told.detail}. Asking again …`;
     at('loading').hidden = false;
@@ -81,7 +82,7 @@ async function reach(path) {
 async function json(path) {
   const answer = await reach(path);
   if (!answer.ok) throw new Refusal(`The server answers ${answer.status}.`, 'Load the page again.');
-  return answer.json();
+  return toldBy(answer);
 }
 
 // --- a photo ---

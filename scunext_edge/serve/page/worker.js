@@ -2,6 +2,7 @@
 import {decode} from './decode.js';
 import {Refusal} from './refusal.js';
 import {widen} from './resize.js';
+import {toldBy} from './told.js';
 import {workWith} from './work.js';
 
 let maxBytes;
@@ -14,22 +15,28 @@ workWith({
       throw new Refusal(`The file has ${(file.size / 1e6).toFixed(1)} MB.`, `This server takes at most ${maxBytes / 1e6} MB.`);
     const bytes = new Uint8Array(await file.arrayBuffer());
     const own = await decoded(bytes); // else the server sends it as it decoded it: DICOM, TIFF, 16 bits, CMYK
-    const answer = await segmented(bytes, token, own === null);
-    const picture = own ?? await decode(bytesOf(answer.picture));
-    if (picture.width !== answer.width || picture.height !== answer.height) {
-      picture.close();
-      throw new Refusal('This browser and the server do not read this picture alike.', 'Save it again, as PNG.');
+    let picture = own;
+    try {
+      const answer = await segmented(bytes, token, own === null);
+      picture ??= await decode(bytesOf(answer.picture));
+      if (picture.width !== answer.width || picture.height !== answer.height)
+        throw new Refusal('This browser and the server do not read this picture alike.', 'Save it again, as PNG.');
+      return {picture, found: foundIn(answer), known: knownOf(answer)};
+    } catch (error) {
+      picture?.close();
+      throw error;
     }
-    return {picture, found: foundIn(answer), known: knownOf(answer)};
   },
 });
 
 async function decoded(bytes) {
+  let picture;
   try {
-    const picture = await decode(bytes);
+    picture = await decode(bytes);
     for (let y = 0; y < picture.height; y += 64) picture.rowsOf(y, Math.min(64, picture.height - y)); // no transparency
     return picture;
   } catch (error) {
+    picture?.close();
     if (error instanceof Refusal) return null;
     throw error;
   }
@@ -44,7 +51,7 @@ async function segmented(bytes, token, picture) {
   } catch {
     throw new Refusal('The server cannot be reached.', 'The photo was not segmented. Check the connection, and try again.');
   }
-  const told = await answer.json();
+  const told = await toldBy(answer);
   if (answer.status === 401) throw new Refusal('The server does not take the token any more.', 'token');
   if (!answer.ok) throw new Refusal(sentence(told.detail), told.hint ? sentence(told.hint) : '');
   return told;
