@@ -17,7 +17,7 @@ READY := .venv/.ready
 PEERS := .venv/.peers
 NATIVE := $(shell find scunext_edge/kernels/csrc -type f)
 
-.PHONY: bench bench-kernels bench-web wasm trials test check sanitize ports arm64 ray faults bundle-trial serve-trial trt-check wheel clean
+.PHONY: bench bench-kernels bench-web wasm trials test test-long check sanitize ports arm64 ray faults bundle-trial serve-trial trt-check wheel clean
 
 bench: $(READY)
 	$(BIN)/scunext-edge bench $(if $(DATA),--data $(DATA)) --out $(OUT) $(ARGS)
@@ -41,6 +41,12 @@ trials: $(READY)
 
 test: $(READY)
 	SCUNEXT_REQUIRE=torch,onnxruntime,openvino$(if $(shell command -v c++),$(COMMA)native) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+# What takes longer than a default run may: devices over real daemons, trainings that are killed, and QAT.
+LONG := $(addprefix tests/,pipeline/remote/test_session.py pipeline/remote/test_bench.py experiments/test_run.py \
+  pipeline/quantize/test_tuned.py)
+test-long: $(READY)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m slow $(LONG) $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff format --check .

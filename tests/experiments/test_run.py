@@ -20,6 +20,8 @@ from scunext_edge.experiments.results import finished, load_results
 from scunext_edge.experiments.run import folder_of, job_of, look, run
 from scunext_edge.storage import write_json
 
+pytestmark = pytest.mark.slow  # real trainings that are killed: `make test-long`
+
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):

@@ -19,6 +19,8 @@ from scunext_edge.pipeline.quantize import tuned as module
 from scunext_edge.pipeline.quantize.settings import Settings, checkpoint_of
 from scunext_edge.weights.shipped import shipped
 
+pytestmark = pytest.mark.slow  # trains: `make test-long`
+
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")

@@ -21,6 +21,8 @@ from scunext_edge.pipeline.settings import Settings
 from scunext_edge.report.records import read_run
 from scunext_edge.results import Row
 
+pytestmark = pytest.mark.slow  # several real daemons: `make test-long`
+
 QUICK = Suite(name="quick", rounds=1, warmup=1, values=5, memory=False, timeout_s=120)
 
 

@@ -15,6 +15,8 @@ from scunext_edge.benchmarks import records
 from scunext_edge.errors import ArtifactError, ConfigError, MeasurementError, StorageError
 from scunext_edge.pipeline.remote.ssh import Interrupted
 
+pytestmark = pytest.mark.slow  # real daemons and processes that are killed: `make test-long`
+
 
 def after(rounds, act, record):
     """A progress callback that acts once, when the record here holds so many runs."""
