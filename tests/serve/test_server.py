@@ -9,6 +9,8 @@ import json
 import re
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -17,7 +19,7 @@ import pytest
 from PIL import Image as PillowImage
 
 from scunext_edge.errors import ConfigError
-from scunext_edge.serve.run import _signals_end_well, bound
+from scunext_edge.serve.run import bound
 from scunext_edge.serve.settings import Settings
 
 TOKEN = "0123456789abcdef-TOKEN"
@@ -308,19 +310,32 @@ def test_a_port_that_is_taken_is_said_so():
         bound(settings)
 
 
+# A process of its own: nothing that another test left in this one can meet the signal.
+EARLY_SIGNAL = """
+import signal, sys, uvicorn
+from scunext_edge.serve.run import _signals_end_well, bound
+from scunext_edge.serve.settings import Settings
+
+listening, _ = bound(Settings(state=None, port=0))
+
+async def app(scope, receive, send):
+    raise AssertionError("never asked")
+
+server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))
+with _signals_end_well(server):
+    signal.raise_signal(int(sys.argv[1]))
+    assert server.should_exit
+    server.run(sockets=[listening])
+print("ended")
+"""
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_that_comes_before_the_server_runs_ends_it(number):
-    uvicorn = pytest.importorskip("uvicorn")
-    listening, _ = bound(Settings(state=None, port=0))
-
-    async def app(scope, receive, send):
-        """Never asked."""
-
-    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))
-    with _signals_end_well(server):
-        signal.raise_signal(number)
-        assert server.should_exit
-        server.run(sockets=[listening])
+    pytest.importorskip("uvicorn")
+    words = [sys.executable, "-c", EARLY_SIGNAL, str(int(number))]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "ended\n"), done.stderr
 
 
 def test_the_document_names_every_problem(serve, ask):
