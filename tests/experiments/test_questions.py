@@ -32,6 +32,8 @@ def test_the_ablation_is_the_whole_grid_in_five_folds():
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_the_paper_has_a_row_for_every_arm(name):
     question, _ = open_question(name)
+    if question.paper is None:
+        pytest.skip(f"the paper does not ask {name}")
     assert set(paper_table(question.paper).rows) == {arm.name for arm in question.arms}
 
 

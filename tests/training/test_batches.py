@@ -126,7 +126,7 @@ def test_colour_never_touches_what_is_kept_in_memory(lesions, recipe):
 
 
 def test_recolouring_is_contrast_about_the_mean_then_brightness():
-    from scunext_edge.training.batches import _recolour
+    from scunext_edge.training.colour import relit
 
     pixels, change = torch.rand(2, 5, 7, 3) * 255, 0.1
     rng = np.random.default_rng(4)
@@ -135,7 +135,7 @@ def test_recolouring_is_contrast_about_the_mean_then_brightness():
     bright = 128 * rng.uniform(-change, change, (2, 1, 1, 1))
     middle = pixels.numpy().mean((1, 2, 3), keepdims=True)
     expected = np.clip((pixels.numpy() - middle) * gain + middle + bright, 0, 255)
-    found = _recolour(pixels.clone(), change, np.random.default_rng(4))
+    found = relit(pixels.clone(), change, np.random.default_rng(4))
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-3)
 
 
