@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scunext_edge.errors import ConfigError
-from scunext_edge.experiments.protocol import built, read_toml, shipped_toml
+from scunext_edge.experiments.protocol import built, shipped_toml
+from scunext_edge.training.recipe import read_toml
 
 QUESTIONS = ("table1", "ablation", "recipe", "fixed")
 PARTS = ("train", "val", "test")

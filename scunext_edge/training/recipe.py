@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Literal
 
 from scunext_edge.errors import ConfigError
@@ -107,12 +108,36 @@ class Recipe:
 
 
 def preset(name: str, **changes: Any) -> Recipe:
-    """A preset that ships, with single settings changed; ``None`` leaves a setting as it is."""
-    if name not in PRESETS:
-        raise ConfigError(f"no preset {name!r}", hint=f"choose one of: {', '.join(PRESETS)}")
-    text = files("scunext_edge.training").joinpath(f"presets/{name}.toml").read_text("utf-8")
-    recipe = from_mapping(tomllib.loads(text))
+    """A preset that ships or the TOML file of one, with single settings changed.
+
+    A file may name a ``preset`` that it changes, else it is complete. ``None`` leaves a setting as
+    it is.
+    """
+    if name.endswith(".toml"):
+        own = read_toml(Path(name))
+        begun = _shipped(str(own.pop("preset"))) if "preset" in own else {}
+        recipe = from_mapping({**begun, **own})
+    else:
+        recipe = from_mapping(_shipped(name))
     return replace(recipe, **{key: value for key, value in changes.items() if value is not None})
+
+
+def _shipped(name: str) -> dict[str, Any]:
+    if name not in PRESETS:
+        known = f"{', '.join(PRESETS)}, or the .toml file of one"
+        raise ConfigError(f"no preset {name!r}", hint=f"choose one of: {known}")
+    text = files("scunext_edge.training").joinpath(f"presets/{name}.toml").read_text("utf-8")
+    return dict(tomllib.loads(text))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of a TOML file of the user."""
+    try:
+        return dict(tomllib.loads(path.read_text("utf-8")))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path} is no TOML: {error}") from error
 
 
 def from_mapping(settings: Mapping[str, Any]) -> Recipe:
