@@ -80,7 +80,9 @@ def train(
     model: Annotated[str, typer.Argument(help="A network, e.g. scunext; see `profile`.")],
     data: DataOption,
     out: OutOption,
-    preset: Annotated[str, typer.Option(help="paper: 400 epochs. fast: fewer.")] = "fast",
+    preset: Annotated[
+        str, typer.Option(help="paper: 400 epochs; fast: fewer; FILE.toml.")
+    ] = "fast",
     epochs: Annotated[int | None, typer.Option(help="Instead of the preset's.")] = None,
     batch: Annotated[int | None, typer.Option(help="Instead of the preset's.")] = None,
     edge: Annotated[float | None, typer.Option(help="Weight of the edge term; 0: off.")] = None,
@@ -93,6 +95,9 @@ def train(
     option: Annotated[list[str] | None, typer.Option(help="Of the network: skip=false.")] = None,
     away_from: Annotated[
         Path | None, typer.Option(help="Data set whose test images must not be met in training.")
+    ] = None,
+    teacher: Annotated[
+        list[Path] | None, typer.Option(help="Checkpoint to learn from, with distil above 0.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where --out stopped.")] = False,
     accelerator: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
@@ -118,6 +123,7 @@ def train(
             away_from=away_from,
             resume=resume,
             machine=Machine(accelerator=accelerator, devices=devices, threads=threads),
+            teachers=teacher or (),
             advance=advance,
         )
     if not speaks():

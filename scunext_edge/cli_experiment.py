@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 def experiment(
     what: Annotated[
-        str, typer.Argument(help="table1, ablation or FILE.toml; a results file: its text anew.")
+        str,
+        typer.Argument(
+            help="table1, ablation, recipe, fixed, FILE.toml; a results file: its text anew."
+        ),
     ],
     data: Annotated[
         Path | None, typer.Option("--data", "-d", help="Folder of images and masks.")

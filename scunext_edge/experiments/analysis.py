@@ -104,12 +104,14 @@ def analyse(found: Results) -> Analysis:
     trials = {(str(one["arm"]), str(one["cut"])): one for one in found.trials}
     cuts = cut_names(found.terms["splits"])
     factors = tuple(found.terms["factors"])
+    base = found.terms.get("base") or (arms[0] if factors else None)
+    drawn = found.terms["splits"]["kind"] != "fixed"
     return Analysis(
         rows=tuple(
             _row(arm, [trials[arm, cut] for cut in cuts if (arm, cut) in trials]) for arm in arms
         ),
         missing=tuple(f"{a}/{c}" for c in cuts for a in arms if (a, c) not in trials),
-        differences=tuple(_differences(arms, cuts, trials, against_first=bool(factors))),
+        differences=tuple(_differences(arms, cuts, trials, base=base, drawn=drawn)),
         effects=tuple(_effects(found.terms["arms"], factors, cuts, trials)),
         codes=_codes(found),
     )
@@ -126,6 +128,8 @@ def cut_names(splits: Mapping[str, Any]) -> list[str]:
     """As a plan names them."""
     if splits["kind"] == "random":
         return [f"split{seed}" for seed in splits["seeds"]]
+    if splits["kind"] == "fixed":
+        return [f"seed{seed}" for seed in splits["seeds"]]
     several = len(splits["seeds"]) > 1
     return [
         f"{f'seed{seed}-' if several else ''}fold{number + 1}"
@@ -156,26 +160,30 @@ def _row(arm: str, trials: Sequence[Mapping[str, Any]]) -> RowFound:
 
 
 def _differences(
-    arms: Sequence[str], cuts: Sequence[str], trials: Trials, *, against_first: bool
+    arms: Sequence[str], cuts: Sequence[str], trials: Trials, *, base: str | None, drawn: bool
 ) -> Iterator[Difference]:
-    """All pairs of networks; of a grid, every arm against the one with nothing on."""
+    """Every arm against the base, of a grid the one with nothing on; without a base all pairs.
+
+    Where splits are not ``drawn``, trainings share all images and differ in their seeds alone: the
+    images that other splits would have are no part of the question, nor of the variance.
+    """
     pairs = (
-        [(arm, arms[0]) for arm in arms[1:]]
-        if against_first
+        [(arm, base) for arm in arms if arm != base]
+        if base is not None
         else [(later, earlier) for earlier, later in itertools.combinations(arms, 2)]
     )
     made = []
-    for arm, base in pairs:
-        both = [cut for cut in cuts if (arm, cut) in trials and (base, cut) in trials]
+    for arm, other in pairs:
+        both = [cut for cut in cuts if (arm, cut) in trials and (other, cut) in trials]
         if not both:
             continue
-        per_image = _per_image(trials, {arm: 1.0, base: -1.0}, both)
+        per_image = _per_image(trials, {arm: 1.0, other: -1.0}, both)
         means = np.nanmean(per_image, axis=0).tolist()
-        share = _test_share([trials[arm, cut] for cut in both])
+        share = _test_share([trials[arm, cut] for cut in both]) if drawn else 0.0
         made.append(
             Difference(
                 arm=arm,
-                base=base,
+                base=other,
                 splits=over_splits(means, test_share=share),
                 images=over_images(per_image),
             )

@@ -12,7 +12,7 @@ from typing import Any
 
 from scunext_edge.data.datasets import Dataset, open_dataset
 from scunext_edge.data.duplicates import near_duplicates
-from scunext_edge.data.splits import Split, draw_subset, make_folds, make_split
+from scunext_edge.data.splits import Split, draw_subset, find_split, make_folds, make_split
 from scunext_edge.errors import ArtifactError, ConfigError
 from scunext_edge.experiments.protocol import Protocol
 from scunext_edge.experiments.question import Arm, Question, Splits
@@ -40,6 +40,7 @@ class Trial:
     cut: Cut
     recipe: Recipe
     devices: int
+    teachers: tuple[Trial, ...] = ()  # of the same cut; they are to be made first
 
     @property
     def name(self) -> str:
@@ -62,6 +63,8 @@ class Trial:
             "devices": self.devices,
             "images": dict(self.cut.hashes),
         }
+        if self.teachers:
+            content["teachers"] = [teacher.key for teacher in self.teachers]
         text = json.dumps(content, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -86,6 +89,7 @@ class Plan:
             "title": self.question.title,
             "paper": self.question.paper,
             "factors": list(self.question.factors),
+            "base": self.question.base,
             "arms": [asdict(arm) for arm in self.question.arms],
             "protocol": protocol,
             "splits": {**splits, "seeds": list(self.question.splits.seeds)},
@@ -121,16 +125,28 @@ def make_plan(
     Near-duplicates stay on one side of every split; they are looked for once and kept in
     ``store``, a folder.
     """
-    whole: Dataset = open_dataset(data)
+    whole, own = _taking_part(data, question.splits)
     if protocol.subset is not None:
         whole = draw_subset(whole, protocol.subset, seed=protocol.subset_seed)
     pairs = _look_alikes(whole, store, progress)
-    cuts = list(_cuts(question.splits, whole, pairs))
-    trials = []
+    if question.splits.kind == "fixed":
+        assert own is not None
+        cuts = _fixed(question.splits, whole, own, pairs)
+    else:
+        cuts = _cuts(question.splits, whole, pairs)
+    trials: list[Trial] = []
     for cut in cuts:
+        made: dict[str, Trial] = {}
         for arm in question.arms:
             recipe = protocol.settings(seed=cut.seed, changes=arm.recipe)
-            trials.append(Trial(arm=arm, cut=cut, recipe=_shared(recipe, devices), devices=devices))
+            made[arm.name] = Trial(
+                arm=arm,
+                cut=cut,
+                recipe=_shared(recipe, devices),
+                devices=devices,
+                teachers=tuple(made[name] for name in arm.teacher),
+            )
+        trials += made.values()
     return Plan(
         question=question,
         protocol=protocol,
@@ -158,6 +174,39 @@ def _look_alikes(whole: Dataset, store: Path, progress: Progress) -> list[tuple[
         pairs = [(one, other) for one, other, _ in near_duplicates(whole, progress=progress)]
         write_json(kept, pairs)
         return pairs
+
+
+def _taking_part(data: Path, splits: Splits) -> tuple[Dataset, Split | None]:
+    """The images that the splits are of, and the data set's own split where it matters."""
+    whole = open_dataset(data)
+    if splits.kind != "fixed" and not splits.parts:
+        return whole, None
+    own = find_split(data)
+    if own is None:
+        raise ConfigError(
+            f"{whole.name} has no split of its own, and the experiment goes by it",
+            hint="make one: scunext-edge data split",
+        )
+    if not splits.parts:
+        return whole, own
+    return whole.subset(sorted(id for part in splits.parts for id in getattr(own, part))), own
+
+
+def _fixed(
+    splits: Splits, whole: Dataset, own: Split, pairs: Sequence[tuple[str, str]]
+) -> list[Cut]:
+    """The data set's own split for each seed, without training images that look like scored."""
+    here = {*whole.ids}
+    scored = {*own.val, *own.test}
+    near = {one for pair in pairs for one, other in (pair, pair[::-1]) if other in scored}
+    split = Split(
+        train=tuple(id for id in own.train if id in here - near),
+        val=tuple(id for id in own.val if id in here),
+        test=tuple(id for id in own.test if id in here),
+        calibration=(),
+        source=own.source,
+    )
+    return [_cut(whole, split, name=f"seed{seed}", seed=seed) for seed in splits.seeds]
 
 
 def _cuts(splits: Splits, whole: Dataset, pairs: Sequence[tuple[str, str]]) -> list[Cut]:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from scunext_edge.errors import ConfigError
 from scunext_edge.training import recipe as recipes
-from scunext_edge.training.recipe import Recipe
+from scunext_edge.training.recipe import Recipe, read_toml
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -67,16 +67,6 @@ def shipped_toml(name: str) -> dict[str, Any]:
     """The content of a TOML file of this package."""
     text = files("scunext_edge.experiments").joinpath(name).read_text("utf-8")
     return dict(tomllib.loads(text))
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """The content of a TOML file of the user."""
-    try:
-        return dict(tomllib.loads(path.read_text("utf-8")))
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path} is no TOML: {error}") from error
 
 
 def built(kind: type[Made], settings: Mapping[str, Any], *, what: str) -> Made:

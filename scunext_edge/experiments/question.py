@@ -5,33 +5,49 @@ from __future__ import annotations
 import difflib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from scunext_edge.errors import ConfigError
-from scunext_edge.experiments.protocol import built, read_toml, shipped_toml
+from scunext_edge.experiments.protocol import built, shipped_toml
+from scunext_edge.training.recipe import read_toml
 
-QUESTIONS = ("table1", "ablation")
+QUESTIONS = ("table1", "ablation", "recipe", "fixed")
+PARTS = ("train", "val", "test")
 NOTHING = "none"  # the arm with every factor off
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Splits:
-    """Random splits, one for each seed; or folds, drawn with each seed."""
+    """Random splits, one for each seed; or folds, drawn with each seed; or the data set's own.
 
-    kind: Literal["random", "folds"]
+    The data set's own split is the same for each seed: trainings differ, images do not.
+    """
+
+    kind: Literal["random", "folds", "fixed"]
     seeds: Sequence[int]
     test: float | None = None  # random: share of the images
     folds: int | None = None
-    val: float = 0.05  # share of all images, for the choice of the epoch alone
+    val: float = 0.05  # share of all images, for the choice of the epoch alone; not of "fixed"
+    parts: Sequence[str] = ()  # of the data set's own split; no other image takes part. Empty: all
 
     def __post_init__(self) -> None:
-        needed = {"random": self.test, "folds": self.folds}
+        needed = {"random": self.test, "folds": self.folds, "fixed": True}
         if self.kind not in needed or needed[self.kind] is None or not self.seeds:
             raise ConfigError(
                 f"splits of kind {self.kind!r} are not complete",
-                hint="kind = 'random' with seeds and test, or kind = 'folds' with seeds and folds",
+                hint="kind = 'random' with seeds and test, kind = 'folds' with seeds and folds, or "
+                "kind = 'fixed' with seeds",
+            )
+        if wrong := [part for part in self.parts if part not in PARTS]:
+            raise ConfigError(
+                f"there is no part called {wrong[0]!r}", hint=f"use some of: {', '.join(PARTS)}"
+            )
+        if self.parts and self.kind == "fixed":
+            raise ConfigError(
+                "splits of kind 'fixed' take every part of the data set",
+                hint="leave out parts, or draw splits of another kind",
             )
 
 
@@ -44,11 +60,15 @@ class Arm:
     options: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
     on: tuple[str, ...] = ()  # the factors that are on
+    teacher: Sequence[str] = ()  # earlier rows: their networks of the same split teach this one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """``factors`` is empty where networks are compared, else the names of what is switched."""
+    """``factors`` is empty where networks are compared, else the names of what is switched.
+
+    ``base`` is the row that each other is compared with, where not all pairs are.
+    """
 
     name: str
     title: str
@@ -56,6 +76,7 @@ class Question:
     arms: tuple[Arm, ...]
     factors: tuple[str, ...] = ()
     paper: str | None = None  # which table of the paper stands beside ours
+    base: str | None = None
 
     def chosen(self, models: Sequence[str]) -> Question:
         """The same with these arms alone; empty: all."""
@@ -66,14 +87,7 @@ class Question:
                 hint = f"did you mean {near[0]}?" if near else f"it has: {', '.join(names)}"
                 raise ConfigError(f"{self.name} has no row {wanted!r}", hint=hint)
         arms = tuple(arm for arm in self.arms if not models or arm.name in models)
-        return Question(
-            name=self.name,
-            title=self.title,
-            splits=self.splits,
-            arms=arms,
-            factors=self.factors,
-            paper=self.paper,
-        )
+        return replace(self, arms=arms)
 
 
 def open_question(name: str) -> tuple[Question, str | Mapping[str, Any] | None]:
@@ -93,7 +107,7 @@ def open_question(name: str) -> tuple[Question, str | Mapping[str, Any] | None]:
 
 def question_of(settings: Mapping[str, Any], *, name: str) -> Question:
     """From TOML: ``[[arm]]`` lists networks; or ``model`` with ``[[factor]]`` is a full grid."""
-    known = {"title", "paper", "splits", "arm", "model", "factor"}
+    known = {"title", "paper", "splits", "arm", "model", "factor", "base"}
     if unknown := sorted(set(settings) - known):
         hint = f"known are: protocol, {', '.join(sorted(known))}"
         raise ConfigError(f"an experiment has no setting {unknown[0]!r}", hint=hint)
@@ -107,6 +121,7 @@ def question_of(settings: Mapping[str, Any], *, name: str) -> Question:
     names = [arm.name for arm in arms]
     if twice := [each for each in names if names.count(each) > 1]:
         raise ConfigError(f"two rows of {name} are called {twice[0]!r}", hint="give each a name")
+    _check_rows(name, settings.get("base"), arms)
     return Question(
         name=name,
         title=str(settings.get("title", name)),
@@ -114,12 +129,28 @@ def question_of(settings: Mapping[str, Any], *, name: str) -> Question:
         arms=arms,
         factors=tuple(str(factor["name"]) for factor in factors),
         paper=settings.get("paper"),
+        base=settings.get("base"),
     )
+
+
+def _check_rows(name: str, base: str | None, arms: Sequence[Arm]) -> None:
+    """What rows say of each other has to be of rows that are there."""
+    names = [arm.name for arm in arms]
+    if base is not None and base not in names:
+        raise ConfigError(f"the base of {name} is no row of it: {base!r}", hint=", ".join(names))
+    for place, arm in enumerate(arms):
+        if unknown := [each for each in arm.teacher if each not in names[:place]]:
+            raise ConfigError(
+                f"the teacher of the row {arm.name!r} is no row above it: {unknown[0]!r}",
+                hint=f"above it are: {', '.join(names[:place]) or 'none'}",
+            )
 
 
 def _listed(arms: Sequence[Mapping[str, Any]]) -> Iterator[Arm]:
     for arm in arms:
-        yield built(Arm, {"name": arm.get("model"), **arm}, what="an arm")
+        teacher = arm.get("teacher", ())
+        teachers = (teacher,) if isinstance(teacher, str) else tuple(teacher)
+        yield built(Arm, {"name": arm.get("model"), **arm, "teacher": teachers}, what="an arm")
 
 
 def _grid(settings: Mapping[str, Any]) -> Iterator[Arm]:

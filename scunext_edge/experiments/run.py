@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -16,7 +16,7 @@ from scunext_edge.experiments.launch import epochs_done
 from scunext_edge.experiments.local import run_local
 from scunext_edge.experiments.plan import Plan, Trial
 from scunext_edge.experiments.sources import code_digest, is_same
-from scunext_edge.experiments.worker import JOB, RECORD
+from scunext_edge.experiments.worker import JOB, RECORD, RUN
 from scunext_edge.progress import Advance
 from scunext_edge.storage import read_json
 
@@ -91,7 +91,32 @@ def look(plan: Plan, wanted: Sequence[Trial], settings: Settings) -> State:
             f"{len(foreign)} trials were made by other code than this, {foreign[0]} among them",
             hint="--other-code keep: take them as they are; --other-code redo: make them anew",
         )
+    _require_teachers(wanted, done, settings)
     return State(wanted=tuple(wanted), done=done, begun=begun)
+
+
+def _require_teachers(
+    wanted: Sequence[Trial], done: dict[str, Mapping[str, Any]], settings: Settings
+) -> None:
+    """A trial that is to be made needs its teachers' weights, of which a record is none.
+
+    A teacher that is wanted too and has no weights here is made anew: it leaves ``done``.
+    """
+    for trial in reversed(wanted):  # teachers stand before those whom they teach
+        for teacher in trial.teachers if trial.key not in done else ():
+            if _weights(settings.out, teacher).is_dir():
+                continue
+            if teacher.key not in {each.key for each in wanted}:
+                raise ConfigError(
+                    f"{trial.name} learns from {teacher.name}, whose weights are not in "
+                    f"{settings.out}",
+                    hint=f"make it too: add {teacher.arm.name} to --models, or its name to --only",
+                )
+            done.pop(teacher.key, None)
+
+
+def _weights(out: Path, trial: Trial) -> Path:
+    return folder_of(out, trial) / RUN / "best"
 
 
 def _check_settings(plan: Plan, stored: Iterable[Mapping[str, Any]], path: Path) -> None:
@@ -121,6 +146,7 @@ def run(
     state = look(plan, wanted, settings)
     results.add(settings.record, plan.terms, list(state.done.values()))
     jobs = [(job_of(plan, trial, settings), _cleared(settings, trial)) for trial in state.missing]
+    order = [_depth(trial) for trial in state.missing]
     count = len(state.done)
 
     def on_record(record: dict[str, Any]) -> None:
@@ -135,21 +161,43 @@ def run(
         advance("epochs", sum(epochs_done(folder) for _, folder in jobs), epochs)
 
     advance("trials", count, len(wanted))
-    if settings.address is None or not jobs:
-        failed = run_local(jobs, workers=settings.workers, on_record=on_record, on_look=on_look)
-    else:
-        failed = run_on_ray(
-            jobs,
-            settings.out.resolve(),
-            address=settings.address,
-            cpus=settings.cpus,
-            gpus=settings.gpus,
-            workers=settings.workers,
-            on_record=on_record,
-            on_look=on_look,
-        )
+    failed: list[ScunextEdgeError] = []
+    for depth in sorted(set(order)):
+        ready = []
+        for job, folder in (each for each, at in zip(jobs, order, strict=True) if at == depth):
+            if all(Path(teacher).is_dir() for teacher in job["teachers"]):
+                ready.append((job, folder))
+            else:
+                failed.append(EngineError(f"{job['name']} has no teacher: it could not be made"))
+        failed += _made(ready, settings, on_record, on_look)
     if failed:
         raise _summary(failed, len(jobs))
+
+
+def _made(
+    jobs: Sequence[tuple[dict[str, Any], Path]],
+    settings: Settings,
+    on_record: Callable[[dict[str, Any]], None],
+    on_look: Callable[[], None],
+) -> list[ScunextEdgeError]:
+    """Make these trials, which do not wait for each other; returns what went wrong."""
+    if settings.address is None or not jobs:
+        return run_local(jobs, workers=settings.workers, on_record=on_record, on_look=on_look)
+    return run_on_ray(
+        jobs,
+        settings.out.resolve(),
+        address=settings.address,
+        cpus=settings.cpus,
+        gpus=settings.gpus,
+        workers=settings.workers,
+        on_record=on_record,
+        on_look=on_look,
+    )
+
+
+def _depth(trial: Trial) -> int:
+    """How many rounds of trials have to be made before this one."""
+    return 1 + max(map(_depth, trial.teachers), default=-1)
 
 
 def job_of(plan: Plan, trial: Trial, settings: Settings) -> dict[str, Any]:
@@ -169,6 +217,7 @@ def job_of(plan: Plan, trial: Trial, settings: Settings) -> dict[str, Any]:
         "folder": str(plan.folder),
         "images": {part: list(getattr(split, part)) for part in ("train", "val", "test")},
         "hashes": dict(trial.cut.hashes),
+        "teachers": [str(_weights(settings.out, each).resolve()) for each in trial.teachers],
         "code": _code(trial),
     }
 

@@ -24,9 +24,13 @@ SHARED = (
     "metrics.py",
     "models/contract.py",
     "training/batches.py",
+    "training/colour.py",
+    "training/geometry.py",
     "training/losses.py",
+    "training/sampling.py",
     "training/sides.py",
     "training/step.py",
+    "training/teacher.py",
 )
 _WORDLESS = {"annotation", "returns", "type_comment", "type_ignores", "type_params", "kind"}
 _NETWORK = re.compile(r"^from scunext_edge\.models\.(\w+) import", re.MULTILINE)

@@ -34,7 +34,7 @@ def written(found: Results) -> str:
     if told.effects:
         parts.append(_effects(told.effects))
     if told.differences:
-        parts.append(_differences(told.differences))
+        parts.append(_differences(told.differences, found.terms["splits"]["kind"]))
     parts.append("\n".join(f"- {sentence}" for sentence in findings(found, told)))
     if paper:
         parts.append(
@@ -66,6 +66,8 @@ def findings(found: Results, analysis: Analysis) -> Iterator[str]:
     if found.terms["factors"]:
         yield from _said_of_effects(analysis.effects)
         yield from _said_of_differences(analysis.differences, what="arm")
+    elif found.terms.get("base"):
+        yield from _said_of_changes(analysis.differences)
     else:
         yield from _said_of_differences(analysis.differences, what="network")
     if found.terms["protocol"]["reduced"]:
@@ -118,27 +120,52 @@ def _said_of_differences(differences: Sequence[Difference], *, what: str) -> Ite
         )
 
 
+def _said_of_changes(differences: Sequence[Difference]) -> Iterator[str]:
+    """One change each: what is kept is what has its whole interval over splits above zero."""
+    known = [each for each in differences if each.splits.low is not None]
+    for each in known:
+        if _apart(each.splits):
+            way = "better" if each.splits.mean > 0 else "worse"
+            yield (
+                f"**{each.arm}** is {way} than {each.base}: {_points(each.splits.mean)} points of "
+                f"Dice, {_interval(each.splits)} over splits (p {_chance(each.holm)} after Holm)."
+            )
+    if open_ := [each.arm for each in known if not _apart(each.splits)]:
+        yield f"No difference can be told from zero over splits: {_listed(open_, most=28)}."
+
+
 def _head(found: Results, analysis: Analysis) -> str:
     terms = found.terms
     data, splits, protocol = terms["data"], terms["splits"], terms["protocol"]
-    drawn = (
-        f"{len(splits['seeds'])} random splits (seeds {', '.join(map(str, splits['seeds']))}) "
-        f"with {splits['test']:.0%} test"
-        if splits["kind"] == "random"
-        else f"{splits['folds']} folds (seed {', '.join(map(str, splits['seeds']))})"
-    )
     recipes = {(one["recipe"]["epochs"], one["recipe"]["size"]) for one in found.trials}
     told = "; ".join(f"epochs: {epochs}, pixels: {size}" for epochs, size in sorted(recipes))
     done = _planned(found) - len(analysis.missing)
     return (
         f"# {terms['title']}\n\n"
         f"Protocol **{protocol['name']}** ({protocol['label']}): {data['images']} images of "
-        f"{data['name']}, {drawn}, {splits['val']:.0%} of the images to choose the epoch by"
+        f"{data['name']}{_of_parts(splits)}, {_drawn(splits)}"
         f"{f'; {told}' if told else ''}. {done} of {_planned(found)} trials. Test images decide "
         "nothing; each is scored once a split, at its own size. Dice and IoU are means over "
         "images, pooled ones of all pixels together; mean ± standard deviation over splits, in "
         f"percent. Made by `{command(terms)}`."
     )
+
+
+def _drawn(splits: Mapping[str, Any]) -> str:
+    """How the images of a trial are chosen, in words."""
+    seeds = ", ".join(map(str, splits["seeds"]))
+    if splits["kind"] == "fixed":
+        return f"the data set's own split, one training for each seed ({seeds})"
+    val = f"{splits['val']:.0%} of the images to choose the epoch by"
+    if splits["kind"] == "random":
+        count, test = len(splits["seeds"]), splits["test"]
+        return f"{count} random splits (seeds {seeds}) with {test:.0%} test, {val}"
+    return f"{splits['folds']} folds (seed {seeds}), {val}"
+
+
+def _of_parts(splits: Mapping[str, Any]) -> str:
+    parts = splits.get("parts")
+    return f" (of its own parts {' and '.join(parts)} alone)" if parts else ""
 
 
 def command(terms: Mapping[str, Any]) -> str:
@@ -188,7 +215,7 @@ def _printed(row: Printed | None, *, grid: bool) -> list[str]:
     return [f"{row.dice:.2f}", iou, f"{row.parameters}, {row.flops}"]
 
 
-def _differences(differences: Sequence[Difference]) -> str:
+def _differences(differences: Sequence[Difference], kind: str) -> str:
     head = ["Dice, points", "difference", "95 % over splits", "95 % over images", "p", "p, Holm"]
     rows = [
         [
@@ -201,11 +228,16 @@ def _differences(differences: Sequence[Difference]) -> str:
         ]
         for each in differences
     ]
+    by = (
+        "Student's t over trainings that differ in their seeds alone"
+        if kind == "fixed"
+        else "Student's t with Nadeau and Bengio's correction for splits that share training images"
+    )
     note = (
-        "Paired on the same test images. The interval over splits, and p, are of Student's t with "
-        "Nadeau and Bengio's correction for splits that share training images: they ask whether "
-        "other trainings would show it, and the conclusions rest on them. The interval over images "
-        "is a bootstrap that keeps an image's occurrences together, and is of these networks."
+        f"Paired on the same test images. The interval over splits, and p, are of {by}: they ask "
+        "whether other trainings would show it, and the conclusions rest on them. The interval "
+        "over images is a bootstrap that keeps an image's occurrences together, and is of these "
+        "networks."
     )
     return f"## Differences\n\n{_table(head, rows)}\n\n{note}"
 

@@ -84,6 +84,7 @@ def make(job: Mapping[str, Any], folder: Path) -> dict[str, Any] | None:
             val=pack(parts["val"], recipe.size),
             out=run,
             options=job["options"],
+            teachers=[Path(folder) for folder in job["teachers"]],
             data={"name": whole.name, **{f"{part}_hash": hashes[part] for part in hashes}},
             accelerator=job["accelerator"],
             devices=job["devices"],

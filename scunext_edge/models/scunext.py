@@ -7,6 +7,8 @@ that it reports (243.63 K = 249,480 / 1024 parameters, 0.13 G by thop); see ``do
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -86,6 +88,11 @@ class SCUNeXt(nn.Module):
         full = self.fusion(y1, y2, y3, y4) if self.fusion is not None else self._last_step(y1)
         logits: Tensor = self.final(full)
         return logits
+
+    def stages(self) -> Sequence[tuple[nn.Module, int]]:
+        """The decoder's four levels, coarsest first, with their channels: for training alone."""
+        levels = (self.skip4, self.skip3, self.skip2, self.skip1)
+        return list(zip(levels, SMALL[3::-1], strict=True))
 
     def _last_step(self, y1: Tensor) -> Tensor:
         assert self.up0 is not None

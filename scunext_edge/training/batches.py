@@ -8,14 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from scunext_edge.data.datasets import Dataset
 from scunext_edge.data.preprocess import mask_to_network, to_network
 from scunext_edge.errors import DataError
+from scunext_edge.training import colour, geometry
 from scunext_edge.training.recipe import Recipe
-
-SMALLEST_CROP = (0.7, 0.55)  # of height and width: a square centre of a 4:3 frame has width 0.75
+from scunext_edge.training.sampling import drawn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +54,7 @@ def batches(
     uninterrupted one would have met. The last incomplete batch is dropped.
     """
     rng = np.random.default_rng([recipe.seed, epoch])
-    order = rng.permutation(len(packed))[rank::ranks]
+    order = drawn(packed.masks, recipe.balance, rng)[rank::ranks]
     rng = np.random.default_rng([recipe.seed, epoch, rank + 1])
     for start in range(
         0, steps_per_epoch(packed, recipe, ranks=ranks) * recipe.batch, recipe.batch
@@ -83,47 +82,20 @@ def _augment(
         # a slice, not one picture: its strides say channels-last, and resizing keeps that
         image = packed.images[number : number + 1].permute(0, 3, 1, 2)
         mask = packed.masks[number : number + 1, None]
-        if rng.random() < recipe.zoom:
-            image, mask = _crop(image, mask, rng)
-        image, mask = _turn(image, mask, rng)
+        image, mask = geometry.turned(*_framed(image, mask, recipe, rng), rng)
         pixels[index] = image[0].permute(1, 2, 0)
         truth[index] = mask[0]
-    return _recolour(pixels, recipe.colour, rng), truth
+    return colour.changed(pixels, recipe, rng), truth
 
 
-def _crop(image: Tensor, mask: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """A random window, stretched back: scale and aspect of other cameras and other crops."""
-    height, width = mask.shape[2:]
-    tall = int(height * rng.uniform(SMALLEST_CROP[0], 1))
-    wide = int(width * rng.uniform(SMALLEST_CROP[1], 1))
-    top, left = rng.integers(height - tall + 1), rng.integers(width - wide + 1)
-    window = (..., slice(top, top + tall), slice(left, left + wide))
-    image = functional.interpolate(image[window], (height, width), mode="bilinear")
-    return image, functional.interpolate(mask[window], (height, width), mode="nearest")
-
-
-def _turn(image: Tensor, mask: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """One of the eight symmetries of the square (D4)."""
-    flip, mirror, transpose = rng.random(3) < 0.5
-    axes = [axis for axis, wanted in ((2, flip), (3, mirror)) if wanted]
-    image, mask = image.flip(axes), mask.flip(axes)
-    return (image.mT, mask.mT) if transpose else (image, mask)
-
-
-def _recolour(pixels: Tensor, most: float, rng: np.random.Generator) -> Tensor:
-    """Brightness, contrast and the gain of each channel, in place; [B, H, W, 3] in 0..255."""
-    if most <= 0:
-        return pixels
-
-    def drawn(channels: int) -> Tensor:
-        change = rng.uniform(-most, most, (len(pixels), 1, 1, channels))
-        return torch.from_numpy(change.astype(np.float32))
-
-    gain = (1 + drawn(1)) * (1 + drawn(3) / 2)  # contrast x colour of the light
-    middle = pixels.mean((1, 2, 3), keepdim=True)
-    shift = middle + 128 * drawn(1) - middle * gain
-    # as long rows: a dimension of three channels makes the arithmetic ten times slower
-    rows, width = pixels.flatten(2), pixels.shape[2]
-    gains, shifts = (part.repeat(1, 1, width, 1).flatten(2) for part in (gain, shift))
-    torch.addcmul(shifts, rows, gains, out=rows)
-    return pixels.clamp_(0, 255)
+def _framed(
+    image: Tensor, mask: Tensor, recipe: Recipe, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """At most one of the ways to frame a picture anew. What is off draws no number."""
+    if recipe.boundary > 0 and rng.random() < recipe.boundary:
+        return geometry.close_up(image, mask, rng)
+    if recipe.affine > 0 and rng.random() < recipe.affine:
+        return geometry.moved(image, mask, recipe.scale, rng)
+    if rng.random() < recipe.zoom:
+        return geometry.cropped(image, mask, rng)
+    return image, mask

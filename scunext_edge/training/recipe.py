@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Literal
 
 from scunext_edge.errors import ConfigError
@@ -31,6 +32,15 @@ _RANGES: dict[str, tuple[float, float]] = {
     "average": (0, 1),
     "zoom": (0, 1),
     "colour": (0, 1),
+    "affine": (0, 1),
+    "scale": (1, 4),
+    "boundary": (0, 1),
+    "tone": (0, 1),
+    "degrade": (0, 1),
+    "balance": (0, 1),
+    "missed": (0, 1),
+    "focal": (0.1, 10),
+    "distil": (0, math.inf),
     "seed": (0, math.inf),
 }
 _WHOLE = ("epochs", "batch", "size", "seed")
@@ -53,6 +63,17 @@ class Recipe:
     zoom: float  # share of images that are cropped at a random scale and aspect
     colour: float  # largest relative change of brightness, contrast and channel gains
     deep: float = 0.5  # weight of the finest side map, where a network has some (training/sides.py)
+    # What is off unless it is asked for. A default never changes: it is no part of a trial's key.
+    affine: float = 0.0  # share of images turned by any angle, scaled and shifted, not cropped
+    scale: float = 1.4  # such an image is enlarged or made smaller at most so many times
+    boundary: float = 0.0  # share of images replaced by a close-up of the lesion's edge
+    tone: float = 0.0  # largest change of hue (radians), saturation and gamma
+    degrade: float = 0.0  # share of images with noise, blur or low resolution
+    balance: float = 0.0  # share of an epoch that is drawn evenly over the sizes of lesions
+    sides: bool = False  # auxiliary heads on the decoder, in training alone (training/sides.py)
+    missed: float = 0.5  # weight of missed pixels in the overlap term, of false ones 1 - missed
+    focal: float = 1.0  # power of the overlap term
+    distil: float = 0.0  # weight of the teacher's probabilities as a target; needs a teacher
     size: int = 256
     seed: int = 0
     precision: Literal["fp32", "bf16"] = "bf16"
@@ -69,6 +90,8 @@ class Recipe:
             if getattr(self, name) not in words:
                 hint = f"use one of: {', '.join(words)}"
                 raise ConfigError(f"there is no {name} {getattr(self, name)!r}", hint=hint)
+        if not isinstance(self.sides, bool):
+            raise ConfigError(f"sides is true or false, not {self.sides!r}")
         check_size(self.size)
 
     def rate(self, step: int, steps: int) -> float:
@@ -85,12 +108,36 @@ class Recipe:
 
 
 def preset(name: str, **changes: Any) -> Recipe:
-    """A preset that ships, with single settings changed; ``None`` leaves a setting as it is."""
-    if name not in PRESETS:
-        raise ConfigError(f"no preset {name!r}", hint=f"choose one of: {', '.join(PRESETS)}")
-    text = files("scunext_edge.training").joinpath(f"presets/{name}.toml").read_text("utf-8")
-    recipe = from_mapping(tomllib.loads(text))
+    """A preset that ships or the TOML file of one, with single settings changed.
+
+    A file may name a ``preset`` that it changes, else it is complete. ``None`` leaves a setting as
+    it is.
+    """
+    if name.endswith(".toml"):
+        own = read_toml(Path(name))
+        begun = _shipped(str(own.pop("preset"))) if "preset" in own else {}
+        recipe = from_mapping({**begun, **own})
+    else:
+        recipe = from_mapping(_shipped(name))
     return replace(recipe, **{key: value for key, value in changes.items() if value is not None})
+
+
+def _shipped(name: str) -> dict[str, Any]:
+    if name not in PRESETS:
+        known = f"{', '.join(PRESETS)}, or the .toml file of one"
+        raise ConfigError(f"no preset {name!r}", hint=f"choose one of: {known}")
+    text = files("scunext_edge.training").joinpath(f"presets/{name}.toml").read_text("utf-8")
+    return dict(tomllib.loads(text))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of a TOML file of the user."""
+    try:
+        return dict(tomllib.loads(path.read_text("utf-8")))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path} is no TOML: {error}") from error
 
 
 def from_mapping(settings: Mapping[str, Any]) -> Recipe:

@@ -6,7 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
+
+from scunext_edge.errors import ConfigError
 
 
 @runtime_checkable
@@ -21,6 +24,52 @@ class Supervised(Protocol):
         """
 
 
+@runtime_checkable
+class Staged(Protocol):
+    """A network without such maps, whose decoder heads can be put to."""
+
+    def stages(self) -> Sequence[tuple[nn.Module, int]]:
+        """Modules that give features [N, C, h, w], each with its C, coarsest first."""
+
+
+class WithHeads(nn.Module):
+    """``network`` with a 1x1 convolution to one map on every stage of its decoder.
+
+    The heads are made after the network and run in training alone: its weights begin as they would
+    without, and what is saved is the network itself.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.heads = nn.ModuleList(nn.Conv2d(width, 1, 1) for _, width in self._stages())
+
+    def side_heads(self) -> Sequence[nn.Module]:
+        """See :class:`Supervised`."""
+        return list(self.heads)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """As the network's own."""
+        if not (self.training and torch.is_grad_enabled()):
+            logits: Tensor = self.network(image)
+            return logits
+        stages = [stage for stage, _ in self._stages()]
+        with _outputs(stages) as given:
+            logits = self.network(image)
+        for stage, head in zip(stages, self.heads, strict=True):
+            head(given[stage])
+        return logits
+
+    def _stages(self) -> Sequence[tuple[nn.Module, int]]:
+        inside = next((it for it in self.network.modules() if isinstance(it, Staged)), None)
+        if inside is None:
+            raise ConfigError(
+                "the network has no stages for auxiliary heads",
+                hint="leave the setting sides alone: this is for scunext",
+            )
+        return inside.stages()
+
+
 @contextmanager
 def side_logits(network: nn.Module) -> Iterator[list[Tensor]]:
     """What the heads inside ``network`` give while the block runs, in their order.
@@ -30,16 +79,23 @@ def side_logits(network: nn.Module) -> Iterator[list[Tensor]]:
     """
     inside = next((it for it in network.modules() if isinstance(it, Supervised)), None)
     heads = list(inside.side_heads()) if inside is not None else []
-    given: dict[nn.Module, Tensor] = {}
     sides: list[Tensor] = []
-
-    def keep(head: nn.Module, inputs: object, output: Tensor) -> None:
-        given[head] = output
-
-    hooks = [head.register_forward_hook(keep) for head in heads]
-    try:
+    with _outputs(heads) as given:
         yield sides
+    sides.extend(given[head] for head in heads)
+
+
+@contextmanager
+def _outputs(modules: Sequence[nn.Module]) -> Iterator[dict[nn.Module, Tensor]]:
+    """What each of these gives while the block runs."""
+    given: dict[nn.Module, Tensor] = {}
+
+    def keep(module: nn.Module, inputs: object, output: Tensor) -> None:
+        given[module] = output
+
+    hooks = [module.register_forward_hook(keep) for module in modules]
+    try:
+        yield given
     finally:
         for hook in hooks:
             hook.remove()
-    sides.extend(given[head] for head in heads)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ def start(
     away_from: Path | None,
     resume: bool,
     machine: Machine,
+    teachers: Sequence[Path] = (),
     advance: Advance = _silent,
 ) -> Artifact:
     """Train ``model`` on a data folder into ``out``; what can be wrong is found out first."""
@@ -65,6 +66,7 @@ def start(
         val=prepared.val,
         out=out,
         options=options,
+        teachers=teachers,
         data=prepared.account,
         accelerator=machine.accelerator,
         devices=machine.devices,

@@ -20,7 +20,8 @@ from scunext_edge.spec import ModelSpec
 from scunext_edge.training.fake_quantization import FakeQuantized
 from scunext_edge.training.losses import joint_loss
 from scunext_edge.training.recipe import Recipe
-from scunext_edge.training.sides import side_logits
+from scunext_edge.training.sides import WithHeads, side_logits
+from scunext_edge.training.teacher import Teacher
 
 LARGEST_GRADIENT = 1.0  # norm; larger ones are scaled down
 
@@ -35,12 +36,15 @@ class Learner:
     module: nn.Module  # the network as Fabric wraps it (precision, DDP)
     average: nn.Module  # the network whose weights follow; without its contract
     optimizer: Any
+    teacher: Teacher | None = None
 
     @property
     def trained(self) -> nn.Module:
         """What is to be saved: the average, without what only training needs."""
-        average = self.average
-        return average.network if isinstance(average, FakeQuantized) else average
+        found = self.average
+        while isinstance(found, (FakeQuantized, WithHeads)):
+            found = found.network
+        return found
 
 
 def new_fabric(recipe: Recipe, *, accelerator: str, devices: int) -> lightning_fabric.Fabric:
@@ -64,12 +68,14 @@ def new_learner(
     *,
     options: Mapping[str, Any] | None = None,
     begin: Callable[[nn.Module], nn.Module] = lambda network: network,
+    teacher: Teacher | None = None,
     accelerator: str = "cpu",
     devices: int = 1,
 ) -> Learner:
     """Start the processes, one per device, and build the network from the recipe's seed.
 
     ``begin`` gets that network and returns what is trained, for example with other weights.
+    ``teacher`` is moved to the device; only the recipe says how much it counts.
     """
     fabric = new_fabric(recipe, accelerator=accelerator, devices=devices)
     threads = torch.get_num_threads()
@@ -77,6 +83,8 @@ def new_learner(
     torch.set_num_threads(threads)  # Fabric spreads all cores over the processes
     torch.manual_seed(recipe.seed)
     built = begin(registry.build(model, **(options or {})))
+    if recipe.sides:
+        built = WithHeads(built)
     network = Deployable(built, ModelSpec(size=recipe.size))
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
@@ -91,6 +99,7 @@ def new_learner(
         module=module,
         average=average,
         optimizer=wrapped,
+        teacher=teacher.to(fabric.device) if teacher else None,
     )
 
 
@@ -104,14 +113,23 @@ def take_step(
     recipe, fabric, optimizer = learner.recipe, learner.fabric, learner.optimizer
     for group in optimizer.param_groups:
         group["lr"] = recipe.rate(number, total)
+    images = images.to(fabric.device)
     with side_logits(learner.network) as sides:
-        logits = learner.module(images.to(fabric.device))
+        logits = learner.module(images)
+    taught = None
+    if learner.teacher is not None:
+        with fabric.autocast():
+            taught = learner.teacher(images)
     loss = joint_loss(
         logits.float(),
         truth.to(fabric.device),
         edge_weight=recipe.edge_weight(number, total),
         sides=[side.float() for side in sides],
         deep=recipe.deep,
+        missed=recipe.missed,
+        focal=recipe.focal,
+        taught=taught,
+        distil=recipe.distil,
     )
     optimizer.zero_grad()
     fabric.backward(loss)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from scunext_edge.training.batches import Packed, batches, steps_per_epoch
 from scunext_edge.training.log import Epoch, draw_curves, read_log, write_log
 from scunext_edge.training.recipe import Recipe
 from scunext_edge.training.step import Learner, new_learner, take_step
+from scunext_edge.training.teacher import open_teacher
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,7 @@ class Job:
     start: Mapping[str, Any] | None = None  # what it begins with, for the card; null: nothing
     details: Mapping[str, Any] = field(default_factory=dict)  # of the card, beside the account
     account: str = "training"  # name of the account on the card
+    teachers: Sequence[Path] = ()  # artifacts to learn from, see teacher.open_teacher
     accelerator: str = "cpu"
     devices: int = 1
 
@@ -60,11 +62,16 @@ def train(
     that an interruption costs at most the epoch under way.
     """
     check_out(job.out, resume=resume)
+    teacher, artifacts = open_teacher(job.teachers, job.recipe, job.data)
+    if artifacts:
+        told = [{"model": each.card.model, "id": each.id} for each in artifacts]
+        job = replace(job, start={**(job.start or {}), "teachers": told})
     learner = new_learner(
         job.model,
         job.recipe,
         options=job.options,
         begin=job.begin,
+        teacher=teacher,
         accelerator=job.accelerator,
         devices=job.devices,
     )

@@ -41,13 +41,23 @@ def lesions(tmp_path_factory):
 def planned(lesions, tmp_path):
     """A maker of plans: planned(models=("unext",), recipe={...}, splits={...}, **protocol)."""
 
-    def make(*, models=("unext",), recipe=None, splits=None, devices=1, **protocol):
+    def make(
+        *,
+        models=("unext",),
+        arms=None,
+        recipe=None,
+        splits=None,
+        devices=1,
+        data=lesions,
+        **protocol,
+    ):
         settings = {**TINY, **protocol, "recipe": {**TINY["recipe"], **(recipe or {})}}
-        question = {"splits": splits or RANDOM, "arm": [{"model": model} for model in models]}
+        arms = arms or [{"model": model} for model in models]
+        question = {"splits": splits or RANDOM, "arm": arms}
         return make_plan(
             question_of(question, name="asked"),
             protocol_of(settings, name="tiny"),
-            lesions,
+            data,
             store=tmp_path / "out",
             devices=devices,
         )

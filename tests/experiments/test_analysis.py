@@ -116,3 +116,48 @@ def test_the_same_is_told_as_data(made_up):
     data = told(made_up.grid({("skip",): 0.03}))
     assert {effect["factors"] for effect in data["effects"]} >= {("skip",), ("edge", "fuse")}
     assert data["findings"]
+
+
+def with_base(results, **splits):
+    terms = {**results.terms, "base": "a"}
+    return replace(results, terms={**terms, "splits": {**terms["splits"], **splits}})
+
+
+def test_changes_are_compared_with_the_base_alone_and_kept_by_their_interval(made_up):
+    won, open_, lost = (made_up.comparison(value) for value in (0.1, 0.0, -0.1))
+    (found,) = analyse(with_base(won)).differences
+    assert (found.arm, found.base) == ("b", "a")
+    assert "**b** is better than a: +" in said(with_base(won))
+    assert "over splits (p" in said(with_base(won))
+    assert "**b** is worse than a: -" in said(with_base(lost))
+    assert "can be told from zero over splits: b." in said(with_base(open_))
+
+
+def test_a_base_is_any_row(made_up):
+    results = made_up.comparison(0.1)
+    (found,) = analyse(replace(results, terms={**results.terms, "base": "b"})).differences
+    assert (found.arm, found.base) == ("a", "b")
+    assert found.splits.mean < 0
+
+
+def fixed(results):
+    """As if each split was a seed of the data set's own."""
+    trials = [{**one, "cut": one["cut"].replace("split", "seed")} for one in results.trials]
+    terms = {**results.terms, "splits": {"kind": "fixed", "seeds": [1, 2, 3], "val": 0.1}}
+    return replace(results, terms=terms, trials=tuple(trials))
+
+
+def test_seeds_of_one_split_are_not_corrected_for_splits_that_overlap(made_up):
+    results = made_up.comparison(0.02, noise=0.01)
+    (drawn,), (seeds,) = (analyse(each).differences for each in (results, fixed(results)))
+    assert seeds.splits.mean == drawn.splits.mean
+    widths = [each.splits.high - each.splits.low for each in (drawn, seeds)]
+    assert widths[0] / widths[1] == pytest.approx((1 + 3 * 40 / 400) ** 0.5)
+    text = written(fixed(results))
+    assert "the data set's own split, one training for each seed (1, 2, 3)" in text
+    assert "Nadeau" not in text
+
+
+def test_the_text_says_which_parts_the_images_are_of(made_up):
+    text = written(with_base(made_up.comparison(0.1), parts=["train", "val"]))
+    assert "of its own parts train and val alone" in text

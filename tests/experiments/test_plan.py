@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from dataclasses import replace
 
 import pytest
 
+from scunext_edge.data.splits import Split, save_split
 from scunext_edge.errors import ConfigError
 from scunext_edge.experiments.plan import Trial
 
@@ -76,3 +78,62 @@ def test_trials_are_picked_by_row_and_by_name(planned):
     assert "unext/fold1" in caught.value.hint
     with pytest.raises(ConfigError, match="'unxt'"):
         plan.only([], ["unxt"])
+
+
+@pytest.fixture
+def own_split(lesions, tmp_path):
+    """The drawn lesions with a split of their own: 8 to train, 4 for validation, 12 to test."""
+    root = tmp_path / "own"
+    shutil.copytree(lesions, root)
+    ids = [f"l{index:02}" for index in range(24)]
+    parts = {"train": ids[:8], "val": ids[8:12], "test": ids[12:]}
+    split = {part: tuple(names) for part, names in parts.items()}
+    save_split(root / "split.json", Split(**split, calibration=(), source="by hand"))
+    return root
+
+
+def test_of_some_parts_alone_no_other_image_takes_part(planned, own_split):
+    plan = planned(splits={**FOLDS, "parts": ["train", "val"]}, data=own_split)
+    assert plan.data["images"] == 12
+    met = {
+        name
+        for trial in plan.trials
+        for part in ("train", "val", "test")
+        for name in getattr(trial.cut.split, part)
+    }
+    assert met == {f"l{index:02}" for index in range(12)}
+
+
+def test_the_data_sets_own_split_is_the_same_for_every_seed(planned, own_split):
+    plan = planned(splits={"kind": "fixed", "seeds": [1, 2]}, data=own_split)
+    assert [trial.name for trial in plan.trials] == ["unext/seed1", "unext/seed2"]
+    assert [trial.recipe.seed for trial in plan.trials] == [1, 2]
+    one, other = (trial.cut.split for trial in plan.trials)
+    assert one == other
+    assert (len(one.val), len(one.test)) == (4, 12)
+    # l00 looks like l23, which is scored
+    assert one.train == tuple(f"l{index:02}" for index in range(1, 8))
+    assert len({trial.key for trial in plan.trials}) == 2
+
+
+@pytest.mark.parametrize("splits", [{"kind": "fixed", "seeds": [1]}, {**FOLDS, "parts": ["train"]}])
+def test_without_a_split_of_its_own_a_data_set_has_no_parts(planned, splits):
+    with pytest.raises(ConfigError, match="no split of its own"):
+        planned(splits=splits)
+
+
+TAUGHT = [
+    {"name": "large", "model": "unext-l"},
+    {"name": "small", "model": "unext", "teacher": "large", "recipe": {"distil": 1.0}},
+]
+
+
+def test_a_trial_is_taught_by_that_of_the_same_split(planned):
+    plan = planned(arms=TAUGHT, splits=FOLDS)
+    for large, small in zip(plan.trials[::2], plan.trials[1::2], strict=True):
+        assert small.teachers == (large,)
+        assert small.cut == large.cut
+    alone = replace(plan.trials[1], teachers=())
+    assert alone.key != plan.trials[1].key
+    other = replace_recipe(plan.trials[0], epochs=3)
+    assert replace(plan.trials[1], teachers=(other,)).key != plan.trials[1].key

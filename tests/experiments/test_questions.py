@@ -29,9 +29,31 @@ def test_the_ablation_is_the_whole_grid_in_five_folds():
     assert question.splits.folds == 5
 
 
+def test_the_recipes_rows_are_each_one_change_and_no_test_image_decides():
+    question, protocol = open_question("recipe")
+    assert (question.base, protocol) == ("base", "reduced")
+    assert question.splits.parts == ["train", "val"]
+    base = next(arm for arm in question.arms if arm.name == "base")
+    assert (base.options, base.recipe, base.teacher) == ({}, {}, ())
+    plain = open_protocol("reduced").settings(seed=1, changes={})
+    for arm in question.arms:
+        recipe = open_protocol("reduced").settings(seed=1, changes=arm.recipe)
+        assert (recipe == plain) == (arm is base or arm.model != "scunext")
+        assert bool(arm.teacher) == (recipe.distil > 0)
+
+
+def test_the_fixed_question_trains_on_the_data_sets_own_split():
+    question, _ = open_question("fixed")
+    assert question.splits.kind == "fixed"
+    precisions = {arm.name: arm.recipe.get("precision") for arm in question.arms}
+    assert precisions == {"unext": None, "scunext": None, "malunet": "fp32", "egeunet": "fp32"}
+
+
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_the_paper_has_a_row_for_every_arm(name):
     question, _ = open_question(name)
+    if question.paper is None:
+        pytest.skip(f"the paper does not ask {name}")
     assert set(paper_table(question.paper).rows) == {arm.name for arm in question.arms}
 
 
@@ -55,6 +77,16 @@ def test_the_papers_protocol_trains_by_the_papers_recipe():
         ({"splits": SPLITS, "arm": [{"model": "unet"}, {"model": "unet"}]}, "two rows"),
         ({"splits": SPLITS, "factor": [{"name": "edge"}]}, "names no network"),
         ({"splits": SPLITS, "arm": [{"modell": "unet"}]}, "'modell'"),
+        ({"splits": SPLITS, "arm": [{"model": "unet"}], "base": "unxt"}, "no row of it: 'unxt'"),
+        ({"splits": SPLITS, "arm": [{"model": "unet", "teacher": "unet"}]}, "no row above it"),
+        ({"splits": {**SPLITS, "parts": ["tset"]}, "arm": [{"model": "unet"}]}, "'tset'"),
+        (
+            {
+                "splits": {"kind": "fixed", "seeds": [1], "parts": ["val"]},
+                "arm": [{"model": "unet"}],
+            },
+            "take every part",
+        ),
     ],
 )
 def test_a_wrong_experiment_is_an_error_in_words(settings, said):

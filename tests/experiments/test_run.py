@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from scunext_edge.artifacts import load
 from scunext_edge.errors import ConfigError, DataError, EngineError, StorageError
 from scunext_edge.experiments import local, worker
 from scunext_edge.experiments import run as running
@@ -215,3 +216,45 @@ def test_two_devices_share_a_trial_and_its_batch(planned, settings):
     run(plan, plan.trials, chosen)
     (record,) = load_results(chosen.record).trials
     assert (record["devices"], record["recipe"]["batch"], len(record["images"])) == (2, 2, 6)
+
+
+TAUGHT = [
+    {"name": "large", "model": "unext-l"},
+    {"name": "small", "model": "unext", "teacher": "large", "recipe": {"distil": 1.0}},
+]
+
+
+def test_a_teacher_is_made_first_and_again_where_its_weights_are_gone(planned, settings):
+    plan, chosen = planned(arms=TAUGHT, recipe={"epochs": 1}), settings(workers=2)
+    large, small = plan.trials
+    with pytest.raises(ConfigError, match="learns from large/split1") as caught:
+        look(plan, [small], chosen)
+    assert "add large to --models" in caught.value.hint
+    run(plan, plan.trials, chosen)
+    told = load_network_card(folder_of(chosen.out, small))
+    assert [each["model"] for each in told["start"]["teachers"]] == ["unext-l"]
+    shutil.rmtree(folder_of(chosen.out, large))
+    assert look(plan, plan.trials, chosen).missing == []
+    shutil.rmtree(folder_of(chosen.out, small))
+    chosen.record.unlink()
+    run(plan, [large], chosen)
+    shutil.rmtree(folder_of(chosen.out, large))
+    assert look(plan, plan.trials, chosen).missing == [large, small]
+
+
+def load_network_card(folder):
+    return load(folder / "training" / "best").card.details["training"]
+
+
+def test_a_student_whose_teacher_failed_is_not_made_without_one(planned, settings, monkeypatch):
+    plan, chosen = planned(arms=TAUGHT), settings()
+    made = []
+
+    def fail(jobs, **_):
+        made.extend(job["name"] for job, _ in jobs)
+        return [EngineError("it broke") for _ in jobs]
+
+    monkeypatch.setattr(running, "run_local", fail)
+    with pytest.raises(EngineError, match=r"2 of 2 trials could not be made.*no teacher"):
+        run(plan, plan.trials, chosen)
+    assert made == ["large/split1"]

@@ -126,7 +126,7 @@ def test_colour_never_touches_what_is_kept_in_memory(lesions, recipe):
 
 
 def test_recolouring_is_contrast_about_the_mean_then_brightness():
-    from scunext_edge.training.batches import _recolour
+    from scunext_edge.training.colour import relit
 
     pixels, change = torch.rand(2, 5, 7, 3) * 255, 0.1
     rng = np.random.default_rng(4)
@@ -135,7 +135,7 @@ def test_recolouring_is_contrast_about_the_mean_then_brightness():
     bright = 128 * rng.uniform(-change, change, (2, 1, 1, 1))
     middle = pixels.numpy().mean((1, 2, 3), keepdims=True)
     expected = np.clip((pixels.numpy() - middle) * gain + middle + bright, 0, 255)
-    found = _recolour(pixels.clone(), change, np.random.default_rng(4))
+    found = relit(pixels.clone(), change, np.random.default_rng(4))
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-3)
 
 
@@ -160,3 +160,19 @@ def test_packing_stretches_to_the_networks_size_and_keeps_the_order():
     assert packed.images.shape == (3, 32, 32, 3)
     assert packed.images.dtype == packed.masks.dtype == torch.uint8
     assert packed.masks.unique().tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"affine": 0.5}, {"boundary": 0.5}, {"tone": 0.3}, {"degrade": 0.5}, {"balance": 0.9}],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_every_setting_changes_the_batches_and_they_can_be_repeated(lesions, recipe, changes):
+    plain, one, other = (
+        next(batches(lesions, each, epoch=1))
+        for each in (recipe, replace(recipe, **changes), replace(recipe, **changes))
+    )
+    assert not torch.equal(one[0], plain[0])
+    assert torch.equal(one[0], other[0])
+    assert torch.equal(one[1], other[1])
+    assert set(one[1].unique().tolist()) <= {0.0, 1.0}

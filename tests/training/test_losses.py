@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from scunext_edge.training.losses import boundary, edge_loss, joint_loss, soft_dice_loss
+from scunext_edge.training.losses import (
+    boundary,
+    edge_loss,
+    joint_loss,
+    soft_dice_loss,
+    tversky_loss,
+)
 
 
 @pytest.fixture
@@ -110,3 +116,43 @@ def test_an_empty_truth_pulls_every_logit_down():
     logits = torch.randn(1, 1, 32, 32, requires_grad=True)
     joint_loss(logits, torch.zeros(1, 1, 32, 32), edge_weight=0).backward()
     assert (logits.grad > 0).all()
+
+
+def test_a_tversky_loss_of_equal_weights_is_dice():
+    probability = torch.rand(3, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    truth = (torch.rand(3, 1, 16, 16, generator=torch.Generator().manual_seed(1)) < 0.3).float()
+    found = tversky_loss(probability, truth, missed=0.5, focal=1)
+    torch.testing.assert_close(found, soft_dice_loss(probability, truth))
+
+
+def test_a_weight_of_missed_pixels_asks_for_recall():
+    truth = torch.zeros(1, 1, 16, 16)
+    truth[..., 4:12, 4:12] = 1
+    less, more = truth.clone(), truth.clone()
+    less[..., 4:6, 4:12] = 0
+    more[..., 2:4, 4:12] = 1  # as many false pixels as missed ones
+    equal, harsh = ({"missed": each, "focal": 1} for each in (0.5, 0.7))
+    assert tversky_loss(less, truth, **harsh) > tversky_loss(more, truth, **harsh)
+    assert tversky_loss(less, truth, **harsh) > tversky_loss(less, truth, **equal)
+    assert tversky_loss(more, truth, **harsh) < tversky_loss(more, truth, **equal)
+
+
+def test_the_focal_power_is_of_each_images_loss_and_has_a_gradient_at_nothing():
+    truth = torch.ones(1, 1, 8, 8)
+    logits = torch.full((1, 1, 8, 8), 0.3, requires_grad=True)
+    plain, bent = (
+        tversky_loss(torch.sigmoid(logits), truth, missed=0.7, focal=each) for each in (1, 0.75)
+    )
+    torch.testing.assert_close(bent, plain**0.75)
+    perfect = torch.ones(1, 1, 8, 8, requires_grad=True)
+    tversky_loss(perfect, truth, missed=0.7, focal=0.75).backward()
+    assert bool(perfect.grad.isfinite().all())
+
+
+def test_a_teacher_adds_its_cross_entropy():
+    logits = torch.randn(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    truth, taught = (logits > 0).float(), torch.full((2, 1, 16, 16), 0.8)
+    plain = joint_loss(logits, truth, edge_weight=0.5)
+    found = joint_loss(logits, truth, edge_weight=0.5, taught=taught, distil=0.3)
+    entropy = torch.nn.functional.binary_cross_entropy(torch.sigmoid(logits), taught)
+    torch.testing.assert_close(found, plain + 0.3 * entropy)

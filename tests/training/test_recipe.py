@@ -64,7 +64,22 @@ def test_single_settings_replace_those_of_a_preset():
 def test_an_unknown_preset_is_refused_by_naming_those_there_are():
     with pytest.raises(ConfigError, match="'quick'") as caught:
         preset("quick")
-    assert caught.value.hint == "choose one of: paper, fast"
+    assert caught.value.hint == "choose one of: paper, fast, or the .toml file of one"
+
+
+def test_a_preset_of_ones_own_is_complete_or_changes_another(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('preset = "fast"\naffine = 0.5\n')
+    assert preset(str(path)) == preset("fast", affine=0.5)
+    assert preset(str(path), epochs=3).epochs == 3
+    path.write_text("affine = 0.5\n")
+    with pytest.raises(ConfigError, match="not complete"):
+        preset(str(path))
+    path.write_text("affine = \n")
+    with pytest.raises(ConfigError, match="no TOML"):
+        preset(str(path))
+    with pytest.raises(ConfigError, match="cannot be read"):
+        preset(str(tmp_path / "none.toml"))
 
 
 def test_an_unknown_setting_is_refused_and_the_nearest_suggested():
@@ -92,6 +107,11 @@ def test_a_missing_setting_is_named():
         ("edge", -0.5),
         ("deep", -0.5),
         ("zoom", 1.5),
+        ("affine", 1.5),
+        ("scale", 0.5),
+        ("missed", 2),
+        ("distil", -1),
+        ("sides", 1),
         ("average", 1.1),
         ("seed", -1),
         ("size", 100),

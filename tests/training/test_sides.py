@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from scunext_edge.errors import ConfigError
 from scunext_edge.training import state
 from scunext_edge.training.batches import batches
 from scunext_edge.training.fake_quantization import FakeQuantized
@@ -93,3 +94,37 @@ def test_a_run_older_than_the_setting_goes_on(recipe, tmp_path):
     del note["recipe"]["deep"]
     save_file(load_file(path), path, metadata={"state": json.dumps(note)})
     assert state.load_state(path, learner=learner, subject={}) == 3
+
+
+def test_heads_on_the_decoder_leave_the_start_and_what_is_saved_as_they_were(lesions, recipe):
+    plain, headed = (new_learner("scunext", replace(recipe, sides=each)) for each in (False, True))
+    assert plain.trained.state_dict().keys() == headed.trained.state_dict().keys()
+    for one, other in zip(plain.trained.parameters(), headed.trained.parameters(), strict=True):
+        assert torch.equal(one, other)
+    batch = next(batches(lesions, recipe, epoch=0))
+    costs = [float(take_step(each, *batch, number=0, total=100)) for each in (plain, headed)]
+    assert costs[1] > costs[0] + 0.5  # four maps that know nothing
+    heads = headed.network.network.heads
+    assert [head.weight.shape[1] for head in heads] == [64, 32, 16, 8]
+    assert all(head.weight.grad is not None for head in heads)
+
+
+def test_heads_run_in_training_alone(recipe):
+    network = new_learner("scunext", replace(recipe, sides=True)).network.network
+    image = torch.rand(2, 3, 64, 64)
+    with side_logits(network.train()) as sides:
+        network(image)
+    assert [side.shape[2:] for side in sides] == [(4, 4), (8, 8), (16, 16), (32, 32)]
+    for head in network.heads:
+        head.register_forward_hook(refuse)
+    network.eval()(image)
+    assert not any(stage._forward_hooks for stage, _ in network.network.stages())
+
+
+def refuse(*_):
+    raise AssertionError("a head ran outside of training")
+
+
+def test_a_network_without_stages_takes_no_heads(recipe):
+    with pytest.raises(ConfigError, match="no stages"):
+        new_learner("unext", replace(recipe, sides=True))
