@@ -32,7 +32,8 @@ class Source:
         if self.folder is None:
             return SyntheticLesions(self.count, seed=self.seed)
         path = Path(self.folder)
-        return part(open_dataset(path), find_split(path), self.part)
+        whole = open_dataset(path)
+        return whole if self.part == "all" else part(whole, find_split(path), self.part)
 
     def to_json(self) -> dict[str, Any]:
         """For a job."""

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,10 +105,12 @@ def make_folds(
     val: float = 0.05,
     seed: int = 0,
     keep_together: Iterable[Sequence[str]] = (),
+    groups: Mapping[str, str] | None = None,
 ) -> list[Split]:
     """Splits in which every image is a test image once; ``keep_together`` as in `make_split`.
 
     ``val`` is a share of all images, drawn anew in each fold from those that are not its test.
+    With ``groups``, what each id belongs to (a hospital), every fold tests its share of each.
     """
     if folds < 2 or not 0 < val < 1 - 1 / folds:
         raise ConfigError(
@@ -117,11 +119,44 @@ def make_folds(
         )
     if folds > len(dataset):
         raise ConfigError(f"{dataset.name} has too few images for {folds} folds: {len(dataset)}")
-    groups = _groups(dataset.ids, keep_together)
     dealt: list[list[list[str]]] = [[] for _ in range(folds)]
-    for group in sorted(groups, key=lambda group: _draw_order(seed, group[0])):
-        min(dealt, key=lambda fold: sum(map(len, fold))).append(group)
+    held: Counter[tuple[int, str]] = Counter()  # images of a group in a fold
+    alike = _groups(dataset.ids, keep_together)
+    for names in sorted(alike, key=lambda names: _draw_order(seed, names[0])):
+        whose = groups[names[0]] if groups else ""
+        sizes = [(held[at, whose], sum(map(len, fold))) for at, fold in enumerate(dealt)]
+        least = sizes.index(min(sizes))
+        dealt[least].append(names)
+        held.update((least, groups[name] if groups else "") for name in names)
     return [_fold(dataset, dealt, number, val=val, seed=seed) for number in range(folds)]
+
+
+def leave_out(
+    dataset: Dataset,
+    groups: Mapping[str, str],
+    left: str,
+    *,
+    val: float = 0.1,
+    seed: int = 0,
+    keep_together: Iterable[Sequence[str]] = (),
+) -> Split:
+    """The split that tests on all images of one group, and trains on those of the others alone.
+
+    ``groups`` says what each id belongs to (a hospital). ``val`` is a share of the images of the
+    others. Of those, an image that looks like one of the test part is in no part.
+    """
+    if not 0 < val < 1:
+        raise ConfigError(
+            f"a validation share of {val} leaves nothing to train", hint="use one from 0 to 1"
+        )
+    alike = _groups(dataset.ids, keep_together)
+    rest = [names for names in alike if all(groups[name] != left for name in names)]
+    room = round(sum(groups[name] != left for name in dataset.ids) * val)
+    drawn = sorted(rest, key=lambda names: _draw_order(seed, f"without {left} {names[0]}"))
+    parts = _dealt(drawn, room)
+    parts["test"] = [name for name in dataset.ids if groups[name] == left]
+    source = f"{left} is test, the rest drawn with seed {seed}"
+    return _split(parts, calibration=0, seed=seed, source=source)
 
 
 def draw_subset(dataset: Dataset, count: int, *, seed: int = 0) -> Dataset:
@@ -196,7 +231,28 @@ def part(dataset: Dataset, split: Split | None, name: str) -> Dataset:
     return dataset.subset(ids)
 
 
-def _from_manifest(path: Path) -> Split:
+def find_groups(dataset: Dataset, path: Path, column: str) -> dict[str, str]:
+    """What a column of the folder's ``manifest.csv`` says of each image, by id: its hospital, say.
+
+    A folder without that column, or an image without an entry in it, is a ``DataError``.
+    """
+    manifest = path / "manifest.csv"
+    if not manifest.is_file():
+        raise DataError(
+            f"{path} has no manifest.csv, so nobody knows the {column!r} of its images",
+            hint=f"add one with a column {column!r}, and a row for each image",
+        )
+    found = {name: (row[column] or "").strip() for _, name, row in _by_image(manifest, column)}
+    if unknown := [name for name in dataset.ids if not found.get(name)]:
+        raise DataError(
+            f"{manifest} does not say the {column!r} of {listed(unknown)}",
+            hint="every image needs a row with a value in that column",
+        )
+    return {name: found[name] for name in dataset.ids}
+
+
+def _by_image(path: Path, column: str) -> Iterator[tuple[int, str, dict[str, str]]]:
+    """Line, id and row of every image in a manifest that has this column."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             rows = list(csv.DictReader(stream))
@@ -204,21 +260,27 @@ def _from_manifest(path: Path) -> Split:
         raise DataError(f"{path} cannot be read: {error}") from error
     columns = list(rows[0]) if rows else []
     key = next((column for column in _ID_COLUMNS if column in columns), None)
-    if key is None or "split" not in columns:
-        found = ", ".join(str(column) for column in columns) or "nothing"
+    if key is None or column not in columns:
+        found = ", ".join(str(name) for name in columns) or "nothing"
         raise DataError(
             f"{path} has no usable columns; it has: {found}",
-            hint=f"it needs 'split' (train, val, test) and one of: {', '.join(_ID_COLUMNS)}",
+            hint=f"it needs {column!r} and one of: {', '.join(_ID_COLUMNS)}",
         )
-    parts: dict[str, list[str]] = {"train": [], "val": [], "test": []}
     for number, row in enumerate(rows, start=2):
+        name = row[key] or ""
+        yield number, Path(name).stem if key == "image" else name, row
+
+
+def _from_manifest(path: Path) -> Split:
+    parts: dict[str, list[str]] = {"train": [], "val": [], "test": []}
+    for number, name, row in _by_image(path, "split"):
         word = _WORDS.get((row["split"] or "").strip().lower())
-        if word is None or not row[key]:
+        if word is None or not name:
             raise DataError(
-                f"{path}, line {number}: {key} {row[key]!r} with split {row['split']!r}",
+                f"{path}, line {number}: name {name!r} with split {row['split']!r}",
                 hint="split is one of train, val, test",
             )
-        parts[word].append(Path(row[key]).stem if key == "image" else row[key])
+        parts[word].append(name)
     return _split(parts, calibration=CALIBRATION, seed=0, source=f"{path.name}, column 'split'")
 
 
@@ -232,13 +294,18 @@ def _fold(
 ) -> Split:
     rest = [group for at, fold in enumerate(dealt) if at != number for group in fold]
     rest = sorted(rest, key=lambda group: _draw_order(seed, f"fold {number} {group[0]}"))
-    room = round(len(dataset) * val)
-    parts: dict[str, list[str]] = {"train": [], "val": [], "test": []}
+    parts = _dealt(rest, round(len(dataset) * val))
     parts["test"] = [name for group in dealt[number] for name in group]
-    for group in rest:
-        parts["val" if len(parts["val"]) + len(group) <= room else "train"] += group
     source = f"fold {number + 1} of {len(dealt)}, drawn with seed {seed}"
     return _split(parts, calibration=0, seed=seed, source=source)
+
+
+def _dealt(groups: Iterable[Sequence[str]], room: int) -> dict[str, list[str]]:
+    """``room`` images to val, the others to train; a group stays whole."""
+    parts: dict[str, list[str]] = {"train": [], "val": [], "test": []}
+    for group in groups:
+        parts["val" if len(parts["val"]) + len(group) <= room else "train"] += group
+    return parts
 
 
 def _split(

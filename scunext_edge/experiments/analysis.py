@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from scunext_edge.experiments.parts import cut_names
 from scunext_edge.experiments.results import Results
 from scunext_edge.experiments.sources import kinds
 from scunext_edge.experiments.statistics import (
@@ -23,11 +24,16 @@ from scunext_edge.experiments.statistics import (
 
 LEVEL = 0.05
 METRICS = ("dice", "iou", "dice_pooled", "iou_pooled")
+FURTHER = {"hd95": ("hd95", "hd95_share")}  # of a trial, where the question asks for it
+_AT = {"dice": 0, "hd95": 2}  # among the values of an image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """Mean and standard deviation (n - 1) over splits, 0 to 1; null: none, or only one."""
+    """Mean and standard deviation (n - 1) over splits; null: none, or only one.
+
+    0 to 1, but ``hd95``, which is in pixels.
+    """
 
     mean: float | None
     sd: float | None
@@ -46,13 +52,14 @@ class RowFound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """Dice of ``arm`` minus Dice of ``base`` on the same test images of the same splits."""
+    """Dice (or HD95) of ``arm`` minus that of ``base``, on the same test images of same splits."""
 
     arm: str
     base: str
     splits: Estimate
     images: Estimate
     holm: float | None = None
+    metric: str = "dice"
 
     @property
     def significant(self) -> bool:
@@ -99,51 +106,46 @@ class Analysis:
 
 
 def analyse(found: Results) -> Analysis:
-    """Everything, from what is there: incomplete splits are left out of paired comparisons."""
+    """Everything of one part, from what is there.
+
+    Incomplete splits are left out of paired comparisons.
+    """
     arms = [str(arm["name"]) for arm in found.terms["arms"]]
     trials = {(str(one["arm"]), str(one["cut"])): one for one in found.trials}
     cuts = cut_names(found.terms["splits"])
     factors = tuple(found.terms["factors"])
     base = found.terms.get("base") or (arms[0] if factors else None)
     drawn = found.terms["splits"]["kind"] != "fixed"
+    asked = tuple(found.terms.get("scores") or ())
+    metrics = (*METRICS, *(metric for score in asked for metric in FURTHER[score]))
     return Analysis(
         rows=tuple(
-            _row(arm, [trials[arm, cut] for cut in cuts if (arm, cut) in trials]) for arm in arms
+            _row(arm, [trials[arm, cut] for cut in cuts if (arm, cut) in trials], metrics)
+            for arm in arms
         ),
         missing=tuple(f"{a}/{c}" for c in cuts for a in arms if (a, c) not in trials),
-        differences=tuple(_differences(arms, cuts, trials, base=base, drawn=drawn)),
+        differences=tuple(
+            _differences(arms, cuts, trials, ("dice", *asked), base=base, drawn=drawn)
+        ),
         effects=tuple(_effects(found.terms["arms"], factors, cuts, trials)),
-        codes=_codes(found),
+        codes=codes_of(found),
     )
 
 
-def _codes(found: Results) -> int:
+def codes_of(found: Results) -> int:
+    """By how many states of the code the trials of one network were made, at most."""
     by_model: dict[str, set[str]] = {}
     for one in found.trials:
         by_model.setdefault(str(one["model"]), set()).add(str(one["code"]))
     return max((kinds(codes) for codes in by_model.values()), default=0)
 
 
-def cut_names(splits: Mapping[str, Any]) -> list[str]:
-    """As a plan names them."""
-    if splits["kind"] == "random":
-        return [f"split{seed}" for seed in splits["seeds"]]
-    if splits["kind"] == "fixed":
-        return [f"seed{seed}" for seed in splits["seeds"]]
-    several = len(splits["seeds"]) > 1
-    return [
-        f"{f'seed{seed}-' if several else ''}fold{number + 1}"
-        for seed in splits["seeds"]
-        for number in range(splits["folds"])
-    ]
-
-
 Trials = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
-def _row(arm: str, trials: Sequence[Mapping[str, Any]]) -> RowFound:
+def _row(arm: str, trials: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> RowFound:
     scores = {}
-    for metric in METRICS:
+    for metric in metrics:
         values = [float(trial[metric]) for trial in trials]
         scores[metric] = Spread(
             mean=float(np.mean(values)) if values else None,
@@ -160,7 +162,13 @@ def _row(arm: str, trials: Sequence[Mapping[str, Any]]) -> RowFound:
 
 
 def _differences(
-    arms: Sequence[str], cuts: Sequence[str], trials: Trials, *, base: str | None, drawn: bool
+    arms: Sequence[str],
+    cuts: Sequence[str],
+    trials: Trials,
+    metrics: Sequence[str],
+    *,
+    base: str | None,
+    drawn: bool,
 ) -> Iterator[Difference]:
     """Every arm against the base, of a grid the one with nothing on; without a base all pairs.
 
@@ -173,11 +181,11 @@ def _differences(
         else [(later, earlier) for earlier, later in itertools.combinations(arms, 2)]
     )
     made = []
-    for arm, other in pairs:
+    for metric, (arm, other) in itertools.product(metrics, pairs):
         both = [cut for cut in cuts if (arm, cut) in trials and (other, cut) in trials]
         if not both:
             continue
-        per_image = _per_image(trials, {arm: 1.0, other: -1.0}, both)
+        per_image = _per_image(trials, {arm: 1.0, other: -1.0}, both, metric)
         means = np.nanmean(per_image, axis=0).tolist()
         share = _test_share([trials[arm, cut] for cut in both]) if drawn else 0.0
         made.append(
@@ -186,13 +194,12 @@ def _differences(
                 base=other,
                 splits=over_splits(means, test_share=share),
                 images=over_images(per_image),
+                metric=metric,
             )
         )
     adjusted = holm([each.splits.p for each in made])
     for each, p in zip(made, adjusted, strict=True):
-        yield Difference(
-            arm=each.arm, base=each.base, splits=each.splits, images=each.images, holm=p
-        )
+        yield replace(each, holm=p)
 
 
 def _effects(
@@ -266,16 +273,20 @@ def _units(
     return found
 
 
-def _per_image(trials: Trials, weights: Mapping[str, float], cuts: Sequence[str]) -> Values:
-    """A weighted sum of Dice over arms, [images, splits]; NaN where an image is not tested."""
+def _per_image(
+    trials: Trials, weights: Mapping[str, float], cuts: Sequence[str], metric: str = "dice"
+) -> Values:
+    """A weighted sum of a score over arms, [images, splits]; NaN where an image is not tested."""
     names = sorted({id for cut in cuts for arm in weights for id in trials[arm, cut]["images"]})
     at = {name: index for index, name in enumerate(names)}
     table = np.full((len(names), len(cuts)), np.nan)
     for column, cut in enumerate(cuts):
         for arm, weight in weights.items():
-            for id, (dice, _) in trials[arm, cut]["images"].items():
+            for id, values in trials[arm, cut]["images"].items():
                 before = table[at[id], column]
-                table[at[id], column] = (0.0 if np.isnan(before) else before) + weight * dice
+                table[at[id], column] = (0.0 if np.isnan(before) else before) + weight * values[
+                    _AT[metric]
+                ]
     return table
 
 

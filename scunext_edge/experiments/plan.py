@@ -12,8 +12,17 @@ from typing import Any
 
 from scunext_edge.data.datasets import Dataset, open_dataset
 from scunext_edge.data.duplicates import near_duplicates
-from scunext_edge.data.splits import Split, draw_subset, find_split, make_folds, make_split
+from scunext_edge.data.splits import (
+    Split,
+    draw_subset,
+    find_groups,
+    find_split,
+    leave_out,
+    make_folds,
+    make_split,
+)
 from scunext_edge.errors import ArtifactError, ConfigError
+from scunext_edge.experiments.parts import cut_names
 from scunext_edge.experiments.protocol import Protocol
 from scunext_edge.experiments.question import Arm, Question, Splits
 from scunext_edge.storage import read_json, write_json
@@ -82,7 +91,7 @@ class Plan:
     @property
     def terms(self) -> dict[str, Any]:
         """What every trial of one results file has in common."""
-        splits = asdict(self.question.splits)
+        splits = [_plain(each) for each in self.question.splits]
         protocol = asdict(self.protocol)
         return {
             "experiment": self.question.name,
@@ -92,7 +101,8 @@ class Plan:
             "base": self.question.base,
             "arms": [asdict(arm) for arm in self.question.arms],
             "protocol": protocol,
-            "splits": {**splits, "seeds": list(self.question.splits.seeds)},
+            "splits": splits[0] if len(splits) == 1 else splits,
+            "scores": list(self.question.scores),
             "data": dict(self.data),
         }
 
@@ -126,14 +136,13 @@ def make_plan(
     ``store``, a folder.
     """
     whole, own = _taking_part(data, question.splits)
-    if protocol.subset is not None:
+    if protocol.subset is not None and protocol.subset < len(whole):
         whole = draw_subset(whole, protocol.subset, seed=protocol.subset_seed)
     pairs = _look_alikes(whole, store, progress)
-    if question.splits.kind == "fixed":
-        assert own is not None
-        cuts = _fixed(question.splits, whole, own, pairs)
-    else:
-        cuts = _cuts(question.splits, whole, pairs)
+    question = replace(
+        question, splits=tuple(_found(each, whole, data) for each in question.splits)
+    )
+    cuts = [cut for each in question.splits for cut in _cuts(each, whole, data, pairs, own)]
     trials: list[Trial] = []
     for cut in cuts:
         made: dict[str, Trial] = {}
@@ -176,10 +185,10 @@ def _look_alikes(whole: Dataset, store: Path, progress: Progress) -> list[tuple[
         return pairs
 
 
-def _taking_part(data: Path, splits: Splits) -> tuple[Dataset, Split | None]:
+def _taking_part(data: Path, every: Sequence[Splits]) -> tuple[Dataset, Split | None]:
     """The images that the splits are of, and the data set's own split where it matters."""
-    whole = open_dataset(data)
-    if splits.kind != "fixed" and not splits.parts:
+    whole, parts = open_dataset(data), every[0].parts
+    if not parts and all(splits.kind != "fixed" for splits in every):
         return whole, None
     own = find_split(data)
     if own is None:
@@ -187,9 +196,9 @@ def _taking_part(data: Path, splits: Splits) -> tuple[Dataset, Split | None]:
             f"{whole.name} has no split of its own, and the experiment goes by it",
             hint="make one: scunext-edge data split",
         )
-    if not splits.parts:
+    if not parts:
         return whole, own
-    return whole.subset(sorted(id for part in splits.parts for id in getattr(own, part))), own
+    return whole.subset(sorted(id for part in parts for id in getattr(own, part))), own
 
 
 def _fixed(
@@ -209,9 +218,38 @@ def _fixed(
     return [_cut(whole, split, name=f"seed{seed}", seed=seed) for seed in splits.seeds]
 
 
-def _cuts(splits: Splits, whole: Dataset, pairs: Sequence[tuple[str, str]]) -> list[Cut]:
+def _plain(splits: Splits) -> dict[str, Any]:
+    groups = None if splits.groups is None else list(splits.groups)
+    return {**asdict(splits), "seeds": list(splits.seeds), "groups": groups}
+
+
+def _found(splits: Splits, whole: Dataset, folder: Path) -> Splits:
+    """With the groups that a column holds, where each is left out once."""
+    if splits.kind != "leave-one-out":
+        return splits
+    groups = sorted(set(find_groups(whole, folder, str(splits.column)).values()))
+    if len(groups) < 2 or sorted(splits.groups or groups) != groups:
+        raise ConfigError(
+            f"the column {splits.column!r} of {whole.name} holds {', '.join(groups)}",
+            hint="one of two or more groups is left out at a time; groups need not be named",
+        )
+    return replace(splits, groups=groups)
+
+
+def _cuts(
+    splits: Splits,
+    whole: Dataset,
+    folder: Path,
+    pairs: Sequence[tuple[str, str]],
+    own: Split | None,
+) -> list[Cut]:
+    if splits.kind == "fixed":
+        assert own is not None
+        return _fixed(splits, whole, own, pairs)
     cuts = []
+    groups = find_groups(whole, folder, splits.column) if splits.column else None
     for seed in splits.seeds:
+        names = cut_names({**_plain(splits), "seeds": [seed]}, several=len(splits.seeds) > 1)
         if splits.kind == "random":
             split = make_split(
                 whole,
@@ -221,15 +259,25 @@ def _cuts(splits: Splits, whole: Dataset, pairs: Sequence[tuple[str, str]]) -> l
                 seed=seed,
                 keep_together=pairs,
             )
-            cuts.append(_cut(whole, split, name=f"split{seed}", seed=seed))
+            cuts.append(_cut(whole, split, name=names[0], seed=seed))
             continue
-        drawn = make_folds(
-            whole, folds=splits.folds or 0, val=splits.val, seed=seed, keep_together=pairs
-        )
-        prefix = f"seed{seed}-" if len(splits.seeds) > 1 else ""
+        if splits.kind == "folds":
+            drawn = make_folds(
+                whole,
+                folds=splits.folds or 0,
+                val=splits.val,
+                seed=seed,
+                keep_together=pairs,
+                groups=groups,
+            )
+        else:
+            drawn = [
+                leave_out(whole, groups or {}, left, val=splits.val, seed=seed, keep_together=pairs)
+                for left in splits.groups or ()
+            ]
         cuts += [
-            _cut(whole, split, name=f"{prefix}fold{number}", seed=100 * seed + number)
-            for number, split in enumerate(drawn, start=1)
+            _cut(whole, split, name=name, seed=100 * seed + number)
+            for number, (name, split) in enumerate(zip(names, drawn, strict=True), start=1)
         ]
     return cuts
 

@@ -13,32 +13,47 @@ from scunext_edge.errors import ConfigError
 from scunext_edge.experiments.protocol import built, shipped_toml
 from scunext_edge.training.recipe import read_toml
 
-QUESTIONS = ("table1", "ablation", "recipe", "fixed")
+QUESTIONS = ("table1", "ablation", "recipe", "fixed", "lungs")
+SCORES = ("hd95",)  # that a question may ask for beside Dice and IoU
 PARTS = ("train", "val", "test")
 NOTHING = "none"  # the arm with every factor off
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Splits:
-    """Random splits, one for each seed; or folds, drawn with each seed; or the data set's own.
+    """Random splits, folds, each group left out once, or the data set's own split; for each seed.
 
+    ``column`` is one of ``manifest.csv``. Folds test a share of each of its groups;
+    ``leave-one-out`` tests on each group in turn and trains on the others.
     The data set's own split is the same for each seed: trainings differ, images do not.
     """
 
-    kind: Literal["random", "folds", "fixed"]
+    kind: Literal["random", "folds", "leave-one-out", "fixed"]
     seeds: Sequence[int]
     test: float | None = None  # random: share of the images
     folds: int | None = None
-    val: float = 0.05  # share of all images, for the choice of the epoch alone; not of "fixed"
+    val: float = 0.05  # to choose the epoch by: share of all images, or of those not left out
     parts: Sequence[str] = ()  # of the data set's own split; no other image takes part. Empty: all
+    column: str | None = None
+    groups: Sequence[str] | None = None  # leave-one-out: what the column holds; found by the plan
 
     def __post_init__(self) -> None:
-        needed = {"random": self.test, "folds": self.folds, "fixed": True}
+        needed = {
+            "random": self.test,
+            "folds": self.folds,
+            "leave-one-out": self.column,
+            "fixed": True,
+        }
         if self.kind not in needed or needed[self.kind] is None or not self.seeds:
             raise ConfigError(
                 f"splits of kind {self.kind!r} are not complete",
-                hint="kind = 'random' with seeds and test, kind = 'folds' with seeds and folds, or "
-                "kind = 'fixed' with seeds",
+                hint="kind = 'random' with seeds and test, kind = 'folds' with seeds and folds, "
+                "kind = 'leave-one-out' with seeds and column, or kind = 'fixed' with seeds",
+            )
+        if self.kind in ("random", "fixed") and self.column is not None:
+            raise ConfigError(
+                f"splits of kind {self.kind!r} go by no column",
+                hint="use kind = 'folds', or leave column out",
             )
         if wrong := [part for part in self.parts if part not in PARTS]:
             raise ConfigError(
@@ -72,11 +87,12 @@ class Question:
 
     name: str
     title: str
-    splits: Splits
+    splits: tuple[Splits, ...]  # of different kinds; no mean is over two of them
     arms: tuple[Arm, ...]
     factors: tuple[str, ...] = ()
     paper: str | None = None  # which table of the paper stands beside ours
     base: str | None = None
+    scores: tuple[str, ...] = ()  # beside Dice and IoU
 
     def chosen(self, models: Sequence[str]) -> Question:
         """The same with these arms alone; empty: all."""
@@ -107,7 +123,7 @@ def open_question(name: str) -> tuple[Question, str | Mapping[str, Any] | None]:
 
 def question_of(settings: Mapping[str, Any], *, name: str) -> Question:
     """From TOML: ``[[arm]]`` lists networks; or ``model`` with ``[[factor]]`` is a full grid."""
-    known = {"title", "paper", "splits", "arm", "model", "factor", "base"}
+    known = {"title", "paper", "scores", "splits", "arm", "model", "factor", "base"}
     if unknown := sorted(set(settings) - known):
         hint = f"known are: protocol, {', '.join(sorted(known))}"
         raise ConfigError(f"an experiment has no setting {unknown[0]!r}", hint=hint)
@@ -125,12 +141,39 @@ def question_of(settings: Mapping[str, Any], *, name: str) -> Question:
     return Question(
         name=name,
         title=str(settings.get("title", name)),
-        splits=built(Splits, settings.get("splits", {}), what="splits"),
+        splits=_splits(settings.get("splits", {}), name),
         arms=arms,
         factors=tuple(str(factor["name"]) for factor in factors),
         paper=settings.get("paper"),
         base=settings.get("base"),
+        scores=_scores(settings.get("scores", [])),
     )
+
+
+def _splits(
+    settings: Mapping[str, Any] | Sequence[Mapping[str, Any]], name: str
+) -> tuple[Splits, ...]:
+    """``[splits]``, or several as ``[[splits]]``."""
+    several = [settings] if isinstance(settings, Mapping) else settings
+    made = tuple(built(Splits, each, what="splits") for each in several)
+    kinds = [each.kind for each in made]
+    if not made or len(set(kinds)) < len(kinds):
+        raise ConfigError(
+            f"the splits of {name} are of these kinds: {', '.join(kinds) or 'none'}",
+            hint="an experiment has splits, each [[splits]] of another kind",
+        )
+    if len({tuple(each.parts) for each in made}) > 1:
+        raise ConfigError(
+            f"the splits of {name} take different parts", hint="give all [[splits]] the same parts"
+        )
+    return made
+
+
+def _scores(names: Sequence[str]) -> tuple[str, ...]:
+    for name in names:
+        if name not in SCORES:
+            raise ConfigError(f"there is no score {name!r}", hint=f"use {', '.join(SCORES)}")
+    return tuple(names)
 
 
 def _check_rows(name: str, base: str | None, arms: Sequence[Arm]) -> None:

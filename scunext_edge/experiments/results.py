@@ -15,7 +15,7 @@ from scunext_edge.storage import locked, read_record, storage_errors, write_text
 SCHEMA = 1
 KIND = "experiment"
 # What two files must have in common to hold trials of one table.
-_SAME = ("experiment", "protocol", "splits", "data", "factors")
+_SAME = ("experiment", "protocol", "splits", "data", "factors", "scores")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +43,10 @@ def finished(path: Path, terms: Mapping[str, Any]) -> dict[str, Mapping[str, Any
     held = load_results(path)
     plain = json.loads(json.dumps(dict(terms)))
     for name in _SAME:
-        if _decisive(held.terms.get(name)) != _decisive(plain[name]):
+        if _decisive(held.terms.get(name) or None) != _decisive(plain.get(name) or None):
             raise ConfigError(
                 f"{path} holds trials of another {name}: {_brief(held.terms.get(name))}, "
-                f"not {_brief(plain[name])}",
+                f"not {_brief(plain.get(name))}",
                 hint="give another file with --record, so that no table mixes the two",
             )
     return {trial["key"]: trial for trial in held.trials}
@@ -72,6 +72,8 @@ def _text(terms: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> str:
 
 def _decisive(value: Any) -> Any:
     """Without words, and without what is not set: a setting added later changes nothing."""
+    if isinstance(value, list):
+        return [_decisive(each) for each in value]
     if not isinstance(value, Mapping):
         return value
     return {

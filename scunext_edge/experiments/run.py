@@ -14,6 +14,7 @@ from scunext_edge.experiments import results
 from scunext_edge.experiments.cluster import run_on_ray
 from scunext_edge.experiments.launch import epochs_done
 from scunext_edge.experiments.local import run_local
+from scunext_edge.experiments.outlines import check
 from scunext_edge.experiments.plan import Plan, Trial
 from scunext_edge.experiments.sources import code_digest, is_same
 from scunext_edge.experiments.worker import JOB, RECORD, RUN
@@ -77,12 +78,13 @@ def look(plan: Plan, wanted: Sequence[Trial], settings: Settings) -> State:
     for trial in wanted:
         folder = folder_of(settings.out, trial)
         record = stored.get(trial.key) or _kept(folder / RECORD, trial.key)
+        lacks = record and any(score not in record for score in plan.question.scores)
         made_by = record["code"] if record else (_kept(folder / JOB, trial.key) or {}).get("code")
         if made_by is not None and not is_same(made_by, _code(trial)):
             foreign.append(trial.name)
             if settings.other_code == "redo":
                 continue
-        if record:
+        if record and not lacks:
             done[trial.key] = record
         elif epochs := epochs_done(folder):
             begun[trial.key] = epochs
@@ -144,6 +146,8 @@ def run(
     once if nothing can be written.
     """
     state = look(plan, wanted, settings)
+    if state.missing:
+        check(plan.question.scores)
     results.add(settings.record, plan.terms, list(state.done.values()))
     jobs = [(job_of(plan, trial, settings), _cleared(settings, trial)) for trial in state.missing]
     order = [_depth(trial) for trial in state.missing]
@@ -211,6 +215,7 @@ def job_of(plan: Plan, trial: Trial, settings: Settings) -> dict[str, Any]:
         "model": trial.arm.model,
         "options": dict(trial.arm.options),
         "recipe": asdict(trial.recipe),
+        "scores": list(plan.question.scores),
         "devices": trial.devices,
         "accelerator": settings.accelerator,
         "threads": settings.threads,

@@ -2,40 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from scunext_edge.experiments.analysis import (
-    LEVEL,
     Analysis,
     Difference,
     Effect,
     RowFound,
     Spread,
     analyse,
-    cut_names,
+)
+from scunext_edge.experiments.findings import (
+    DICE,
+    METRICS,
+    NONE,
+    chance,
+    comparisons,
+    findings,
+    is_single,
+    limits,
+    missing_of,
+    planned,
+    so_far,
 )
 from scunext_edge.experiments.paper import PaperTable, Printed, paper_table
+from scunext_edge.experiments.parts import drawn, of_parts, parts_of, splits_of
 from scunext_edge.experiments.protocol import PROTOCOLS
 from scunext_edge.experiments.question import QUESTIONS
 from scunext_edge.experiments.results import Results
-from scunext_edge.experiments.statistics import Estimate
 
-_NONE = "n/a"
+_HD95 = (
+    "HD95 is the 95th percentile of the Hausdorff distance between the outlines, the worse of "
+    "both directions, as a mean over images: in pixels of a picture's own size, and in percent of "
+    "its diagonal. Less is better. "
+)
 
 
 def written(found: Results) -> str:
     """Markdown: what was done, the rows, the comparisons, and a sentence for each finding."""
-    told = analyse(found)
+    tables = [(part, analyse(part.found)) for part in parts_of(found)]
+    several = len(tables) > 1
     full = not found.terms["protocol"]["reduced"]
     paper = paper_table(found.terms["paper"]) if full else None
-    parts = [_head(found, told), _rows(found, told, paper)]
-    if told.effects:
-        parts.append(_effects(told.effects))
-    if told.differences:
-        parts.append(_differences(told.differences, found.terms["splits"]["kind"]))
-    parts.append("\n".join(f"- {sentence}" for sentence in findings(found, told)))
+    parts = [_head(found)]
+    for part, analysis in tables:
+        parts += [f"## {part.title}"] if several else []
+        parts.append(_rows(found, analysis, paper))
+        if analysis.effects:
+            parts += [*([] if several else ["## Effects"]), _effects(analysis.effects)]
+        if analysis.differences:
+            parts += [] if several else ["## Differences"]
+            parts.append(_differences(part.found, analysis))
+        if several and (said := list(comparisons(part.found, analysis))):
+            parts.append(_listing(said))
+    if not several:
+        parts.append(_listing(findings(found, tables[0][1])))
+    elif said := [*so_far(found), *limits(found)]:
+        parts += ["## In all", _listing(said)]
     if paper:
         parts.append(
             f"The paper's numbers: {paper.source}. {paper.note} They are of other trainings."
@@ -45,127 +70,36 @@ def written(found: Results) -> str:
 
 def told(found: Results) -> dict[str, Any]:
     """The same as data."""
-    analysis = analyse(found)
-    return {
-        "experiment": found.terms["experiment"],
-        "protocol": found.terms["protocol"],
-        **asdict(analysis),
-        "findings": list(findings(found, analysis)),
-    }
+    head = {name: found.terms[name] for name in ("experiment", "protocol")}
+    parts = parts_of(found)
+    if len(parts) == 1:
+        analysis = analyse(found)
+        return {**head, **asdict(analysis), "findings": list(findings(found, analysis))}
+    tables = []
+    for part in parts:
+        analysis = analyse(part.found)
+        said = list(comparisons(part.found, analysis))
+        tables.append({"title": part.title, **asdict(analysis), "findings": said})
+    return {**head, "parts": tables, "findings": [*so_far(found), *limits(found)]}
 
 
-def findings(found: Results, analysis: Analysis) -> Iterator[str]:
-    """What is significant and what is not, in sentences."""
-    if analysis.missing:
-        yield (
-            f"{len(analysis.missing)} of {_planned(found)} trials are missing "
-            f"({_listed(analysis.missing)}): what is said here may change."
-        )
-    if analysis.codes > 1:
-        yield f"The trials were made by {analysis.codes} states of the code."
-    if found.terms["factors"]:
-        yield from _said_of_effects(analysis.effects)
-        yield from _said_of_differences(analysis.differences, what="arm")
-    elif found.terms.get("base"):
-        yield from _said_of_changes(analysis.differences)
-    else:
-        yield from _said_of_differences(analysis.differences, what="network")
-    if found.terms["protocol"]["reduced"]:
-        yield (
-            "This is a reduced protocol: its numbers say how these rows compare with each other "
-            "under it, and are not to be put beside those of full trainings."
-        )
-
-
-def _said_of_effects(effects: Sequence[Effect]) -> Iterator[str]:
-    if not effects:
-        yield "No fold has every combination yet, so no effect can be told."
-        return
-    sure = [effect for effect in effects if effect.significant]
-    for effect in sure:
-        way = "raises" if effect.splits.mean > 0 else "lowers"
-        yield (
-            f"**{effect.name}** {way} Dice by {100 * abs(effect.splits.mean):.2f} points "
-            f"(p {_chance(effect.holm)} after Holm): significant."
-        )
-    if rest := [effect.name for effect in effects if not effect.significant]:
-        yield f"Not significant at {LEVEL:.0%}: {', '.join(rest)}."
-    for least in sorted({each.least for each in effects if each.least > LEVEL}):
-        names = ", ".join(effect.name for effect in effects if effect.least == least)
-        yield (
-            f"Too few trainings to be significant whatever they show: {names} "
-            f"(p cannot be less than {_chance(least)})."
-        )
-
-
-def _said_of_differences(differences: Sequence[Difference], *, what: str) -> Iterator[str]:
-    sure = [each for each in differences if each.significant]
-    for each in sure:
-        way = "better" if each.splits.mean > 0 else "worse"
-        yield (
-            f"**{each.arm}** is {way} than {each.base} by {100 * abs(each.splits.mean):.2f} points "
-            f"of Dice (p {_chance(each.holm)} after Holm): significant."
-        )
-    rest = [each for each in differences if not each.significant]
-    if rest and not sure:
-        yield f"No {what} differs significantly from another in the test over splits."
-    elif rest:
-        pairs = _listed([f"{each.arm} and {each.base}" for each in rest], most=28)
-        yield f"Not significantly different in the test over splits: {pairs}."
-    if apart := [each for each in rest if _apart(each.images)]:
-        pairs = _listed([f"{each.arm} and {each.base}" for each in apart], most=28)
-        yield (
-            f"The interval over images excludes zero all the same for {pairs}: these very "
-            "networks differ, but another training might turn it around."
-        )
-
-
-def _said_of_changes(differences: Sequence[Difference]) -> Iterator[str]:
-    """One change each: what is kept is what has its whole interval over splits above zero."""
-    known = [each for each in differences if each.splits.low is not None]
-    for each in known:
-        if _apart(each.splits):
-            way = "better" if each.splits.mean > 0 else "worse"
-            yield (
-                f"**{each.arm}** is {way} than {each.base}: {_points(each.splits.mean)} points of "
-                f"Dice, {_interval(each.splits)} over splits (p {_chance(each.holm)} after Holm)."
-            )
-    if open_ := [each.arm for each in known if not _apart(each.splits)]:
-        yield f"No difference can be told from zero over splits: {_listed(open_, most=28)}."
-
-
-def _head(found: Results, analysis: Analysis) -> str:
+def _head(found: Results) -> str:
     terms = found.terms
-    data, splits, protocol = terms["data"], terms["splits"], terms["protocol"]
+    data, protocol = terms["data"], terms["protocol"]
+    every = splits_of(terms)
+    how = "; ".join(map(drawn, every))
     recipes = {(one["recipe"]["epochs"], one["recipe"]["size"]) for one in found.trials}
     told = "; ".join(f"epochs: {epochs}, pixels: {size}" for epochs, size in sorted(recipes))
-    done = _planned(found) - len(analysis.missing)
+    done = planned(found) - len(missing_of(found))
     return (
         f"# {terms['title']}\n\n"
         f"Protocol **{protocol['name']}** ({protocol['label']}): {data['images']} images of "
-        f"{data['name']}{_of_parts(splits)}, {_drawn(splits)}"
-        f"{f'; {told}' if told else ''}. {done} of {_planned(found)} trials. Test images decide "
+        f"{data['name']}{of_parts(every[0])}, {how}"
+        f"{f'; {told}' if told else ''}. {done} of {planned(found)} trials. Test images decide "
         "nothing; each is scored once a split, at its own size. Dice and IoU are means over "
         "images, pooled ones of all pixels together; mean ± standard deviation over splits, in "
-        f"percent. Made by `{command(terms)}`."
+        f"percent. {_HD95 if _has_hd95(terms) else ''}Made by `{command(terms)}`."
     )
-
-
-def _drawn(splits: Mapping[str, Any]) -> str:
-    """How the images of a trial are chosen, in words."""
-    seeds = ", ".join(map(str, splits["seeds"]))
-    if splits["kind"] == "fixed":
-        return f"the data set's own split, one training for each seed ({seeds})"
-    val = f"{splits['val']:.0%} of the images to choose the epoch by"
-    if splits["kind"] == "random":
-        count, test = len(splits["seeds"]), splits["test"]
-        return f"{count} random splits (seeds {seeds}) with {test:.0%} test, {val}"
-    return f"{splits['folds']} folds (seed {seeds}), {val}"
-
-
-def _of_parts(splits: Mapping[str, Any]) -> str:
-    parts = splits.get("parts")
-    return f" (of its own parts {' and '.join(parts)} alone)" if parts else ""
 
 
 def command(terms: Mapping[str, Any]) -> str:
@@ -182,64 +116,87 @@ def command(terms: Mapping[str, Any]) -> str:
 
 def _rows(found: Results, analysis: Analysis, paper: PaperTable | None) -> str:
     grid = bool(found.terms["factors"])
-    head = ["", "trials", "Dice", "IoU", "Dice, pooled", "IoU, pooled", "parameters", "MACs"]
+    hd95 = _has_hd95(found.terms)
+    head = ["", "trials", "Dice", "IoU", "Dice, pooled", "IoU, pooled"]
+    head += ["HD95, pixels", "HD95, % of diagonal"] if hd95 else []
+    head += ["parameters", "MACs"]
     if paper and grid:
         head += ["paper: Dice", "paper: mean of its folds"]
     elif paper:
         head += ["paper: Dice", "paper: IoU", "paper: parameters, FLOPs"]
     rows = []
     for row in analysis.rows:
-        cells = [f"`{row.arm}`", str(row.trials), *_scores(row), *_costs(row)]
+        cells = [f"`{row.arm}`", str(row.trials), *_scores(row, hd95=hd95), *_costs(row)]
         if paper:
             cells += _printed(paper.rows.get(row.arm), grid=grid)
         rows.append(cells)
     return _table(head, rows)
 
 
-def _scores(row: RowFound) -> list[str]:
-    return [_spread(row.scores[name]) for name in ("dice", "iou", "dice_pooled", "iou_pooled")]
+def _scores(row: RowFound, *, hd95: bool) -> list[str]:
+    cells = [_spread(row.scores[name]) for name in ("dice", "iou", "dice_pooled", "iou_pooled")]
+    if hd95:
+        cells += [_spread(row.scores["hd95"], scale=1), _spread(row.scores["hd95_share"])]
+    return cells
 
 
 def _costs(row: RowFound) -> list[str]:
     if row.params is None or row.macs is None:
-        return [_NONE, _NONE]
+        return [NONE, NONE]
     return [f"{row.params:,}", f"{row.macs / 1e6:,.1f} M"]
 
 
 def _printed(row: Printed | None, *, grid: bool) -> list[str]:
     if row is None:
-        return [_NONE] * (2 if grid else 3)
+        return [NONE] * (2 if grid else 3)
     if grid:
-        return [f"{row.dice:.2f}", _NONE if row.folds_mean is None else f"{row.folds_mean:.2f}"]
-    iou = _NONE if row.iou is None else f"{row.iou:.2f}"
+        return [f"{row.dice:.2f}", NONE if row.folds_mean is None else f"{row.folds_mean:.2f}"]
+    iou = NONE if row.iou is None else f"{row.iou:.2f}"
     return [f"{row.dice:.2f}", iou, f"{row.parameters}, {row.flops}"]
 
 
-def _differences(differences: Sequence[Difference], kind: str) -> str:
-    head = ["Dice, points", "difference", "95 % over splits", "95 % over images", "p", "p, Holm"]
-    rows = [
-        [
-            f"`{each.arm}` minus `{each.base}`",
-            _points(each.splits.mean),
-            _interval(each.splits),
-            _interval(each.images),
-            _chance(each.splits.p),
-            _chance(each.holm),
-        ]
-        for each in differences
+def _differences(found: Results, analysis: Analysis) -> str:
+    """A table for each score; for a single split without what several would say."""
+    tables = [
+        _difference_table(
+            name, [each for each in analysis.differences if each.metric == name], found
+        )
+        for name in dict.fromkeys(each.metric for each in analysis.differences)
     ]
     by = (
         "Student's t over trainings that differ in their seeds alone"
-        if kind == "fixed"
+        if found.terms["splits"]["kind"] == "fixed"
         else "Student's t with Nadeau and Bengio's correction for splits that share training images"
     )
     note = (
-        f"Paired on the same test images. The interval over splits, and p, are of {by}: they ask "
-        "whether other trainings would show it, and the conclusions rest on them. The interval "
+        "Paired on the same test images. There is one training of each, so the interval, a "
+        "bootstrap over images, is of these networks alone."
+        if is_single(found)
+        else "Paired on the same test images. The interval over splits, and p, are of "
+        f"{by}: they ask whether other trainings would show it, and the conclusions rest on them. The interval "
         "over images is a bootstrap that keeps an image's occurrences together, and is of these "
         "networks."
     )
-    return f"## Differences\n\n{_table(head, rows)}\n\n{note}"
+    return "\n\n".join([*tables, note])
+
+
+def _difference_table(name: str, differences: Sequence[Difference], found: Results) -> str:
+    metric = METRICS[name]
+    head = [f"{metric.name}, {metric.unit}", "difference", "95 % over splits", "95 % over images"]
+    rows = [
+        [
+            f"`{each.arm}` minus `{each.base}`",
+            metric.signed(each.splits.mean),
+            metric.interval(each.splits),
+            metric.interval(each.images),
+            chance(each.splits.p),
+            chance(each.holm),
+        ]
+        for each in differences
+    ]
+    if is_single(found):
+        return _table([*head[:2], head[3]], [[*row[:2], row[3]] for row in rows])
+    return _table([*head, "p", "p, Holm"], rows)
 
 
 def _effects(effects: Sequence[Effect]) -> str:
@@ -248,12 +205,12 @@ def _effects(effects: Sequence[Effect]) -> str:
     rows = [
         [
             effect.name,
-            _points(effect.splits.mean),
-            _interval(effect.splits),
-            _chance(effect.trainings),
-            _chance(effect.holm),
-            _chance(effect.folds),
-            _chance(effect.images),
+            DICE.signed(effect.splits.mean),
+            DICE.interval(effect.splits),
+            chance(effect.trainings),
+            chance(effect.holm),
+            chance(effect.folds),
+            chance(effect.images),
         ]
         for effect in effects
     ]
@@ -264,7 +221,7 @@ def _effects(effects: Sequence[Effect]) -> str:
         "differ in the factor alone are one pair. *Folds* as the unit are too few to say anything "
         "alone; *images* as the unit ignore that another training gives another network."
     )
-    return f"## Effects\n\n{_table(head, rows)}\n\n{note}"
+    return f"{_table(head, rows)}\n\n{note}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -272,37 +229,15 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _spread(value: Spread) -> str:
+def _listing(sentences: Iterable[str]) -> str:
+    return "\n".join(f"- {sentence}" for sentence in sentences)
+
+
+def _spread(value: Spread, scale: float = 100) -> str:
     if value.mean is None:
-        return _NONE
-    return f"{100 * value.mean:.2f}" + ("" if value.sd is None else f" ± {100 * value.sd:.2f}")
+        return NONE
+    return f"{scale * value.mean:.2f}" + ("" if value.sd is None else f" ± {scale * value.sd:.2f}")
 
 
-def _points(value: float) -> str:
-    return f"{100 * value:+.2f}"
-
-
-def _interval(value: Estimate) -> str:
-    if value.low is None or value.high is None:
-        return _NONE
-    return f"{_points(value.low)} to {_points(value.high)}"
-
-
-def _chance(value: float | None) -> str:
-    if value is None:
-        return _NONE
-    return "< 0.0001" if value < 1e-4 else f"{value:.4f}" if value < 0.01 else f"{value:.2f}"
-
-
-def _apart(value: Estimate) -> bool:
-    return value.low is not None and value.high is not None and value.low * value.high > 0
-
-
-def _planned(found: Results) -> int:
-    terms: Mapping[str, Any] = found.terms
-    return len(terms["arms"]) * len(cut_names(terms["splits"]))
-
-
-def _listed(names: Sequence[str], most: int = 6) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+def _has_hd95(terms: Mapping[str, Any]) -> bool:
+    return "hd95" in (terms.get("scores") or ())

@@ -7,6 +7,7 @@ wrong, in words, to ``failure.json``. A run that was cut short goes on at its la
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import threading
 import time
@@ -16,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from scunext_edge.errors import ConfigError, DataError, ScunextEdgeError
+from scunext_edge.experiments.outlines import Outline, check, outlines
 from scunext_edge.experiments.sources import code_digest
 from scunext_edge.storage import locked, read_json, write_json
 
 JOB, RECORD, FAILURE, RUN = "job.json", "trial.json", "failure.json", "training"
+MASKS = "masks"  # while they are compared
 _WAIT_S = 120.0  # for a process that made this trial before and is about to end
 _LOOK_S = 1.0  # how often a trial looks whether who started it is still there
 
@@ -64,6 +67,7 @@ def make(job: Mapping[str, Any], folder: Path) -> dict[str, Any] | None:
             "the code changed since the experiment was started",
             hint="start it again, and leave the code alone meanwhile",
         )
+    check(job["scores"])
     torch.set_num_threads(job["threads"])
     whole = open_dataset(Path(job["folder"]))
     recipe = from_mapping(job["recipe"])
@@ -93,6 +97,7 @@ def make(job: Mapping[str, Any], folder: Path) -> dict[str, Any] | None:
     )
     if not speaks():
         return None
+    masks = folder / MASKS if "hd95" in job["scores"] else None
     answer = scored(
         {
             "artifact": str(run / "best"),
@@ -101,12 +106,26 @@ def make(job: Mapping[str, Any], folder: Path) -> dict[str, Any] | None:
             "threads": job["threads"],
             "source": {"folder": job["folder"], "part": "all", "count": 0, "seed": 0},
             "ids": job["images"]["test"],
-            "masks": None,
+            "masks": str(masks) if masks else None,
         }
     )
     if answer["dataset"]["hash"] != job["hashes"]["test"]:
         raise DataError(f"the test images of {whole.name} changed since the trial was planned")
-    return _record(job, run, load(run / "best").card.details["training"], answer["scores"])
+    record = _record(job, run, load(run / "best").card.details["training"], answer["scores"])
+    if masks is not None:
+        _add_hd95(record, outlines(Path(job["folder"]), job["images"]["test"], masks))
+        shutil.rmtree(masks)
+    return record
+
+
+def _add_hd95(record: dict[str, Any], found: Mapping[str, Outline]) -> None:
+    """Means, how many images had one empty mask, and two more values of every image."""
+    every = found.values()
+    record["hd95"] = round(sum(each.hd95 for each in every) / len(every), 4)
+    record["hd95_share"] = round(sum(each.share for each in every) / len(every), 6)
+    record["hd95_empty"] = sum(each.empty for each in every)
+    for id, values in record["images"].items():
+        values += [round(found[id].hd95, 3), round(found[id].share, 5)]
 
 
 def _record(

@@ -9,7 +9,9 @@ from scunext_edge.data.splits import (
     PARTS,
     Split,
     draw_subset,
+    find_groups,
     find_split,
+    leave_out,
     load_split,
     make_folds,
     make_split,
@@ -237,3 +239,63 @@ def test_a_subset_grows_without_changing_what_it_had():
     assert {*small.ids} < {*large.ids}
     with pytest.raises(ConfigError, match="not 101"):
         draw_subset(HUNDRED, 101)
+
+
+# 30 of one hospital, 70 of another.
+HOSPITALS = {name: "small" if at % 10 < 3 else "large" for at, name in enumerate(HUNDRED.ids)}
+
+
+def of(hospital, names):
+    return sum(HOSPITALS[name] == hospital for name in names)
+
+
+def test_every_fold_tests_its_share_of_each_group():
+    folds = make_folds(HUNDRED, folds=5, seed=1, groups=HOSPITALS)
+    assert [(of("small", fold.test), of("large", fold.test)) for fold in folds] == [(6, 14)] * 5
+    drawn = make_folds(HUNDRED, folds=5, seed=1)
+    assert {of("small", fold.test) for fold in drawn} != {6}
+
+
+@pytest.mark.parametrize(("left", "other"), [("small", "large"), ("large", "small")])
+def test_a_group_that_is_left_out_is_all_that_is_tested_and_nothing_that_is_trained_on(left, other):
+    split = leave_out(HUNDRED, HOSPITALS, left, val=0.1)
+    assert of(left, split.test) == len(split.test) == of(left, HUNDRED.ids)
+    assert of(left, split.train + split.val) == 0
+    assert len(split.val) == of(other, HUNDRED.ids) // 10
+    assert sorted(split.train + split.val + split.test) == list(HUNDRED.ids)
+
+
+def test_what_looks_like_an_image_of_the_group_left_out_is_not_trained_on():
+    small, large = HUNDRED.ids[0], HUNDRED.ids[5]
+    assert (HOSPITALS[small], HOSPITALS[large]) == ("small", "large")
+    split = leave_out(HUNDRED, HOSPITALS, "small", keep_together=[(small, large)])
+    assert small in split.test
+    assert large not in split.train + split.val + split.test
+    assert len(split.train + split.val) == 69
+
+
+def test_a_group_left_out_with_nothing_to_choose_by_is_an_error():
+    with pytest.raises(ConfigError, match="validation share"):
+        leave_out(HUNDRED, HOSPITALS, "small", val=0.0)
+
+
+def test_a_column_of_the_manifest_says_what_images_belong_to(folder):
+    (folder / "manifest.csv").write_text("image,origin\nimages/a.jpg,x\nb,x\nc, y\nd,y\n")
+    groups = find_groups(open_dataset(folder), folder, "origin")
+    assert groups == {"a": "x", "b": "x", "c": "y", "d": "y"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "has no manifest.csv, so nobody knows the 'origin'"),
+        ("name,split\na,train\n", "no usable columns; it has: name, split"),
+        ("name,origin\na,x\nb,x\nc,\n", "does not say the 'origin' of c, d"),
+    ],
+)
+def test_a_data_set_without_that_column_is_refused_in_words(folder, text, said):
+    if text is not None:
+        (folder / "manifest.csv").write_text(text)
+    with pytest.raises(DataError, match=said) as caught:
+        find_groups(open_dataset(folder), folder, "origin")
+    assert "column" in caught.value.hint or "'origin'" in caught.value.hint

@@ -26,7 +26,10 @@ RANDOM = {"kind": "random", "seeds": [1], "test": 0.25, "val": 0.1}
 
 @pytest.fixture(scope="session")
 def lesions(tmp_path_factory):
-    """24 drawn lesions of 40 x 48 pixels; the last looks like the first."""
+    """24 drawn lesions of 40 x 48 pixels; the last looks like the first.
+
+    Every third is of the hospital south, the others of north.
+    """
     root = tmp_path_factory.mktemp("lesions")
     for kind in ("images", "masks"):
         (root / kind).mkdir()
@@ -34,6 +37,8 @@ def lesions(tmp_path_factory):
         image, mask = draw(0, index % 23, (40, 48))
         Image.fromarray(image).save(root / "images" / f"l{index:02}.png")
         Image.fromarray(mask.astype(np.uint8) * 255).save(root / "masks" / f"l{index:02}.png")
+    rows = [f"l{at:02},{'north' if at % 3 else 'south'}" for at in range(24)]
+    (root / "manifest.csv").write_text("\n".join(["name,origin", *rows]))
     return root
 
 
@@ -47,13 +52,14 @@ def planned(lesions, tmp_path):
         arms=None,
         recipe=None,
         splits=None,
+        scores=(),
         devices=1,
         data=lesions,
         **protocol,
     ):
         settings = {**TINY, **protocol, "recipe": {**TINY["recipe"], **(recipe or {})}}
         arms = arms or [{"model": model} for model in models]
-        question = {"splits": splits or RANDOM, "arm": arms}
+        question = {"splits": splits or RANDOM, "scores": scores, "arm": arms}
         return make_plan(
             question_of(question, name="asked"),
             protocol_of(settings, name="tiny"),
@@ -85,7 +91,9 @@ def watch():
 @pytest.fixture
 def made_up():
     """Results of trials that nobody trained, with Dice as a test wants it."""
-    return SimpleNamespace(comparison=_comparison, grid=_grid, terms=_terms, trial=_trial)
+    return SimpleNamespace(
+        comparison=_comparison, grid=_grid, hospitals=_hospitals, terms=_terms, trial=_trial
+    )
 
 
 def wait_for(what, seconds=120):
@@ -190,3 +198,31 @@ def _grid(effects, *, noise=0.002, folds=5, seed=0):
             trials.append(_trial(arm["name"], f"fold{fold}", dice))
     splits = {"kind": "folds", "folds": 5, "seeds": [1], "test": None}
     return Results(terms=_terms(arms, factors=FACTORS, splits=splits), trials=tuple(trials))
+
+
+def _hospitals(difference, *, nearer=0.0, empty=0, folds=5, seed=0):
+    """Two networks in folds and on two hospitals, with HD95.
+
+    ``b`` is better by ``difference`` of Dice and ``nearer`` pixels, but worse by as much on north.
+    """
+    rng, trials = np.random.default_rng(seed), []
+    cuts = [*(f"fold{number + 1}" for number in range(folds)), "test-north", "test-south"]
+    for cut in cuts:
+        base, far = rng.uniform(0.6, 0.9, 40), rng.uniform(20, 40, 40)
+        way = -1 if cut == "test-north" else 1
+        for arm in NETWORKS:
+            gain = way * (arm == "b") + rng.normal(0, 0.01, 40)
+            one = _trial(arm, cut, base + difference * gain)
+            hd95 = far - nearer * gain
+            for values, reach in zip(one["images"].values(), hd95, strict=True):
+                values += [reach, reach / 100]
+            mean = float(hd95.mean())
+            trials.append({**one, "hd95": mean, "hd95_share": mean / 100, "hd95_empty": empty})
+    arms = [{"name": name, "model": name, "on": []} for name in NETWORKS]
+    by_hospital = {"kind": "leave-one-out", "seeds": [1], "val": 0.1, "column": "origin"}
+    splits = [
+        {"kind": "folds", "folds": folds, "seeds": [1], "val": 0.05, "column": "origin"},
+        {**by_hospital, "groups": ["north", "south"]},
+    ]
+    terms = {**_terms(arms), "splits": splits, "scores": ["hd95"]}
+    return Results(terms=terms, trials=tuple(trials))

@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 
 from scunext_edge.experiments.analysis import analyse
-from scunext_edge.experiments.text import findings, told, written
+from scunext_edge.experiments.findings import findings
+from scunext_edge.experiments.parts import parts_of
+from scunext_edge.experiments.text import told, written
 
 EVERY = {"edge", "skip", "fuse", "edge x skip", "edge x fuse", "skip x fuse", "edge x skip x fuse"}
 
@@ -110,6 +112,69 @@ def test_the_papers_row_stands_beside_full_trainings_alone(made_up):
         text = written(replace(whole, terms=terms, trials=tuple(renamed)))
         assert ("86.64" in text) is not reduced
         assert ("This is a reduced protocol" in text) is reduced
+
+
+def sections(text):
+    """Heading -> what stands below it."""
+    return {part.partition("\n")[0]: part for part in text.split("\n## ")[1:]}
+
+
+def test_folds_and_hospitals_are_tables_apart_and_never_one_mean(made_up):
+    found = made_up.hospitals(0.1)
+    folds, north, south = parts_of(found)
+    assert [part.title for part in (folds, north, south)] == [
+        "5 folds",
+        "Trained on south, tested on north",
+        "Trained on north, tested on south",
+    ]
+    row = analyse(folds.found).rows[0]
+    means = [it["dice"] for it in found.trials if it["arm"] == "a" and it["cut"][:4] == "fold"]
+    assert (row.trials, row.scores["dice"].mean) == (5, pytest.approx(sum(means) / 5))
+    for part in (north, south):
+        row = analyse(part.found).rows[0]
+        assert (row.trials, row.scores["dice"].sd) == (1, None)
+
+
+def test_each_table_says_what_differs_in_it(made_up):
+    below = sections(written(made_up.hospitals(0.1, nearer=5.0)))
+    assert "**b** is better than a by 10.0" in below["5 folds"]
+    assert "pixels of HD95 (p" in below["5 folds"]
+    north, south = (it for name, it in below.items() if name.startswith("Trained"))
+    assert "b is worse than a by 10.0" in north
+    assert "b is worse than a by 5.0" in north
+    assert "b is better than a by 5.0" in south
+    for hospital in (north, south):
+        assert "one training of each" in hospital
+        assert "over splits" not in hospital
+    assert "± " not in north.partition("Paired")[0]
+
+
+def test_hd95_stands_in_pixels_and_as_share_of_the_diagonal(made_up):
+    found = made_up.hospitals(0.1, nearer=5.0)
+    row = analyse(parts_of(found)[0].found).rows[0]
+    assert row.scores["hd95_share"].mean == pytest.approx(row.scores["hd95"].mean / 100)
+    line = next(it for it in written(found).splitlines() if it.startswith("| `a` |"))
+    # 30 pixels, of a diagonal of 100
+    assert line.count(f"{row.scores['hd95'].mean:.2f} ±") == 2
+    assert "HD95" not in written(made_up.comparison(0.1))
+
+
+def test_images_without_a_distance_are_told(made_up):
+    assert "is empty" not in written(made_up.hospitals(0.1))
+    below = sections(written(made_up.hospitals(0.1, empty=2)))
+    assert "In 10 test images of a one of the two masks is empty" in below["5 folds"]
+    assert "In 2 test images of a" in below["Trained on south, tested on north"]
+
+
+def test_what_is_missing_of_several_tables_is_told_once(made_up):
+    whole = made_up.hospitals(0.1)
+    part = replace(whole, trials=whole.trials[:-1])
+    assert "13 of 14 trials" in written(part)
+    assert "1 of 14 trials are missing (b/test-south)" in sections(written(part))["In all"]
+    assert "In all" not in written(whole)
+    data = told(part)
+    assert [table["missing"] for table in data["parts"]] == [(), (), ("b/test-south",)]
+    assert len(data["findings"]) == 1
 
 
 def test_the_same_is_told_as_data(made_up):

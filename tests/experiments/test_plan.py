@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from scunext_edge.data.splits import Split, save_split
-from scunext_edge.errors import ConfigError
+from scunext_edge.errors import ConfigError, DataError
 from scunext_edge.experiments.plan import Trial
 
 FOLDS = {"kind": "folds", "folds": 4, "seeds": [3], "val": 0.1}
@@ -31,6 +31,55 @@ def test_pictures_of_the_same_lesion_stay_on_one_side(planned, kind, seed):
         split = trial.cut.split
         sides = [{*part} & {"l00", "l23"} for part in (split.train, split.val, split.test)]
         assert sorted(map(len, sides)) == [0, 0, 2]
+
+
+BY_HOSPITAL = {"kind": "leave-one-out", "column": "origin", "seeds": [1], "val": 0.2}
+
+
+def test_each_hospital_is_tested_by_a_network_that_saw_none_of_it(planned):
+    plan = planned(splits=BY_HOSPITAL)
+    assert [trial.name for trial in plan.trials] == ["unext/test-north", "unext/test-south"]
+    south = {f"l{at:02}" for at in range(0, 24, 3)}
+    for trial, is_tested in zip(plan.trials, (False, True), strict=True):
+        split = trial.cut.split
+        assert all((name in south) is is_tested for name in split.test)
+        assert all((name in south) is not is_tested for name in split.train + split.val)
+        assert split.val
+    assert plan.terms["splits"]["groups"] == ["north", "south"]
+
+
+def test_the_look_alike_of_the_other_hospital_is_left_out(planned, lesions):
+    """The last image looks like the first; here they are of two hospitals."""
+    manifest = lesions / "manifest.csv"
+    before = manifest.read_text()
+    manifest.write_text(before.replace("l23,north", "l23,south").replace("l00,south", "l00,north"))
+    try:
+        north, _ = planned(splits=BY_HOSPITAL).trials
+    finally:
+        manifest.write_text(before)
+    split = north.cut.split
+    assert "l00" in split.test
+    assert "l23" not in split.train + split.val + split.test
+
+
+def test_folds_and_hospitals_are_asked_for_together(planned):
+    plan = planned(splits=[{**FOLDS, "column": "origin"}, BY_HOSPITAL])
+    names = [trial.cut.name for trial in plan.trials]
+    assert names == ["fold1", "fold2", "fold3", "fold4", "test-north", "test-south"]
+    assert [each["kind"] for each in plan.terms["splits"]] == ["folds", "leave-one-out"]
+    for trial in plan.trials[:4]:
+        assert sum(int(name[1:]) % 3 == 0 for name in trial.cut.split.test) == 2
+
+
+def test_a_column_that_the_data_set_lacks_or_that_holds_one_group_is_refused(planned, lesions):
+    with pytest.raises(DataError, match="no usable columns"):
+        planned(splits={**BY_HOSPITAL, "column": "scanner"})
+    with pytest.raises(ConfigError, match="holds north, south"):
+        planned(splits={**BY_HOSPITAL, "groups": ["north", "west"]})
+
+
+def test_further_scores_leave_keys_alone(planned):
+    assert planned(scores=["hd95"]).trials[0].key == planned().trials[0].key
 
 
 def test_the_same_content_has_the_same_key_and_another_has_another(planned):
@@ -61,6 +110,7 @@ def test_a_subset_is_drawn_once_for_all_trials(planned):
     plan = planned(subset=16, splits=FOLDS)
     assert plan.data["images"] == 16
     assert len({name for trial in plan.trials for name in trial.cut.split.test}) == 16
+    assert planned(subset=1000).data["images"] == 24
 
 
 def test_the_batch_is_shared_among_devices(planned):

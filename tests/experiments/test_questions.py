@@ -14,7 +14,8 @@ SPLITS = {"kind": "folds", "folds": 3, "seeds": [1]}
 def test_table_1_compares_the_papers_four_networks_on_three_random_splits():
     question, _ = open_question("table1")
     assert [arm.model for arm in question.arms] == ["unet", "resunetpp", "unext", "scunext"]
-    assert (question.splits.kind, len(question.splits.seeds)) == ("random", 3)
+    (splits,) = question.splits
+    assert (splits.kind, len(splits.seeds)) == ("random", 3)
     assert question.factors == ()
 
 
@@ -26,13 +27,13 @@ def test_the_ablation_is_the_whole_grid_in_five_folds():
     assert made["edge"] == ("on", {"skip": False, "fuse": False})
     assert made["skip+fuse"] == (0.0, {"skip": True, "fuse": True})
     assert made["edge+skip+fuse"] == ("on", {"skip": True, "fuse": True})
-    assert question.splits.folds == 5
+    assert [splits.folds for splits in question.splits] == [5]
 
 
 def test_the_recipes_rows_are_each_one_change_and_no_test_image_decides():
     question, protocol = open_question("recipe")
     assert (question.base, protocol) == ("base", "reduced")
-    assert question.splits.parts == ["train", "val"]
+    assert question.splits[0].parts == ["train", "val"]
     base = next(arm for arm in question.arms if arm.name == "base")
     assert (base.options, base.recipe, base.teacher) == ({}, {}, ())
     plain = open_protocol("reduced").settings(seed=1, changes={})
@@ -44,9 +45,20 @@ def test_the_recipes_rows_are_each_one_change_and_no_test_image_decides():
 
 def test_the_fixed_question_trains_on_the_data_sets_own_split():
     question, _ = open_question("fixed")
-    assert question.splits.kind == "fixed"
+    assert question.splits[0].kind == "fixed"
     precisions = {arm.name: arm.recipe.get("precision") for arm in question.arms}
     assert precisions == {"unext": None, "scunext": None, "malunet": "fp32", "egeunet": "fp32"}
+
+
+def test_lungs_are_tested_in_folds_and_by_hospital_with_hd95():
+    question, _ = open_question("lungs")
+    assert {arm.model for arm in question.arms} == {"unext", "scunext"}
+    assert [(it.kind, it.folds, it.column) for it in question.splits] == [
+        ("folds", 5, "origin"),
+        ("leave-one-out", None, "origin"),
+    ]
+    assert question.scores == ("hd95",)
+    assert question.paper is None
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
@@ -74,6 +86,17 @@ def test_the_papers_protocol_trains_by_the_papers_recipe():
         ({"splits": SPLITS}, "either networks or factors"),
         ({"splits": SPLITS, "arms": []}, "no setting 'arms'"),
         ({"splits": {"kind": "folds", "seeds": [1]}, "arm": [{"model": "unet"}]}, "not complete"),
+        ({"splits": [SPLITS, SPLITS], "arm": [{"model": "unet"}]}, "kinds: folds, folds"),
+        ({"splits": [], "arm": [{"model": "unet"}]}, "kinds: none"),
+        (
+            {"splits": {"kind": "leave-one-out", "seeds": [1]}, "arm": [{"model": "unet"}]},
+            "'leave-one-out' are not complete",
+        ),
+        (
+            {"splits": {**SPLITS, "kind": "random", "test": 0.2, "column": "origin"}, "arm": []},
+            "no column",
+        ),
+        ({"splits": SPLITS, "scores": ["hd"], "arm": [{"model": "unet"}]}, "no score 'hd'"),
         ({"splits": SPLITS, "arm": [{"model": "unet"}, {"model": "unet"}]}, "two rows"),
         ({"splits": SPLITS, "factor": [{"name": "edge"}]}, "names no network"),
         ({"splits": SPLITS, "arm": [{"modell": "unet"}]}, "'modell'"),

@@ -48,6 +48,28 @@ def test_a_setting_that_is_added_later_and_changes_nothing_is_no_other_protocol(
     assert len(finished(path, {**terms, "protocol": later})) == 1
 
 
+def test_an_older_file_without_further_scores_goes_on_and_one_that_has_them_is_another(
+    made_up, terms, tmp_path
+):
+    path = tmp_path / "table.json"
+    add(path, terms, [made_up.trial("a", "split1", [0.6])])
+    assert "scores" not in terms
+    add(path, {**terms, "scores": []}, [made_up.trial("a", "split2", [0.6])])
+    assert len(finished(path, terms)) == 2
+    with pytest.raises(ConfigError, match="another scores"):
+        finished(path, {**terms, "scores": ["hd95"]})
+
+
+def test_what_a_list_of_splits_does_not_set_is_no_other_splits(made_up, terms, tmp_path):
+    path, splits = tmp_path / "table.json", terms["splits"]
+    several = [splits, {"kind": "folds", "folds": 2, "seeds": [1]}]
+    add(path, {**terms, "splits": several}, [made_up.trial("a", "split1", [0.6])])
+    later = [{**each, "new": None} for each in several]
+    assert len(finished(path, {**terms, "splits": later})) == 1
+    with pytest.raises(ConfigError, match="another splits"):
+        finished(path, terms)
+
+
 def test_a_weight_of_zero_is_a_setting(made_up, terms, tmp_path):
     path = tmp_path / "table.json"
     add(path, terms, [made_up.trial("a", "split1", [0.6])])

@@ -44,6 +44,27 @@ def finished_run(done, planned, settings):
     return plan, chosen
 
 
+def test_hd95_stands_beside_dice_and_iou_of_every_image(planned, settings, finished_run):
+    """A record of the same key that lacks it is completed; the network is not trained again."""
+    pytest.importorskip("monai")
+    _, chosen = finished_run
+    plan, chosen = planned(scores=["hd95"]), replace(chosen, record=chosen.out / "hd95.json")
+    (trial,) = plan.trials
+    folder = folder_of(chosen.out, trial)
+    before = (folder / "training" / "log.csv").read_text()
+    assert look(plan, plan.trials, chosen).missing == [trial]
+    run(plan, plan.trials, chosen)
+    (record,) = load_results(chosen.record).trials
+    assert (folder / "training" / "log.csv").read_text() == before
+    assert not (folder / "masks").exists()
+    values = record["images"].values()
+    assert [len(each) for each in values] == [4] * 6
+    assert record["hd95"] == pytest.approx(sum(it[2] for it in values) / 6, abs=1e-3)
+    for _, _, hd95, share in values:
+        assert share == pytest.approx(hd95 / (40**2 + 48**2) ** 0.5, abs=1e-4)
+    assert look(plan, plan.trials, chosen).missing == []
+
+
 def refuse(*_, **__):
     raise AssertionError("nothing was left to make")
 
