@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -26,10 +27,7 @@ RANDOM = {"kind": "random", "seeds": [1], "test": 0.25, "val": 0.1}
 
 @pytest.fixture(scope="session")
 def lesions(tmp_path_factory):
-    """24 drawn lesions of 40 x 48 pixels; the last looks like the first.
-
-    Every third is of the hospital south, the others of north.
-    """
+    """24 drawn lesions of 40 x 48 pixels; the last looks like the first."""
     root = tmp_path_factory.mktemp("lesions")
     for kind in ("images", "masks"):
         (root / kind).mkdir()
@@ -37,6 +35,14 @@ def lesions(tmp_path_factory):
         image, mask = draw(0, index % 23, (40, 48))
         Image.fromarray(image).save(root / "images" / f"l{index:02}.png")
         Image.fromarray(mask.astype(np.uint8) * 255).save(root / "masks" / f"l{index:02}.png")
+    return root
+
+
+@pytest.fixture
+def hospitals(lesions, tmp_path):
+    """The same, every third of the hospital south, the others of north."""
+    root = tmp_path / "hospitals"
+    shutil.copytree(lesions, root)
     rows = [f"l{at:02},{'north' if at % 3 else 'south'}" for at in range(24)]
     (root / "manifest.csv").write_text("\n".join(["name,origin", *rows]))
     return root

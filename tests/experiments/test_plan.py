@@ -36,8 +36,8 @@ def test_pictures_of_the_same_lesion_stay_on_one_side(planned, kind, seed):
 BY_HOSPITAL = {"kind": "leave-one-out", "column": "origin", "seeds": [1], "val": 0.2}
 
 
-def test_each_hospital_is_tested_by_a_network_that_saw_none_of_it(planned):
-    plan = planned(splits=BY_HOSPITAL)
+def test_each_hospital_is_tested_by_a_network_that_saw_none_of_it(planned, hospitals):
+    plan = planned(splits=BY_HOSPITAL, data=hospitals)
     assert [trial.name for trial in plan.trials] == ["unext/test-north", "unext/test-south"]
     south = {f"l{at:02}" for at in range(0, 24, 3)}
     for trial, is_tested in zip(plan.trials, (False, True), strict=True):
@@ -48,13 +48,13 @@ def test_each_hospital_is_tested_by_a_network_that_saw_none_of_it(planned):
     assert plan.terms["splits"]["groups"] == ["north", "south"]
 
 
-def test_the_look_alike_of_the_other_hospital_is_left_out(planned, lesions):
+def test_the_look_alike_of_the_other_hospital_is_left_out(planned, hospitals):
     """The last image looks like the first; here they are of two hospitals."""
-    manifest = lesions / "manifest.csv"
+    manifest = hospitals / "manifest.csv"
     before = manifest.read_text()
     manifest.write_text(before.replace("l23,north", "l23,south").replace("l00,south", "l00,north"))
     try:
-        north, _ = planned(splits=BY_HOSPITAL).trials
+        north, _ = planned(splits=BY_HOSPITAL, data=hospitals).trials
     finally:
         manifest.write_text(before)
     split = north.cut.split
@@ -62,8 +62,8 @@ def test_the_look_alike_of_the_other_hospital_is_left_out(planned, lesions):
     assert "l23" not in split.train + split.val + split.test
 
 
-def test_folds_and_hospitals_are_asked_for_together(planned):
-    plan = planned(splits=[{**FOLDS, "column": "origin"}, BY_HOSPITAL])
+def test_folds_and_hospitals_are_asked_for_together(planned, hospitals):
+    plan = planned(splits=[{**FOLDS, "column": "origin"}, BY_HOSPITAL], data=hospitals)
     names = [trial.cut.name for trial in plan.trials]
     assert names == ["fold1", "fold2", "fold3", "fold4", "test-north", "test-south"]
     assert [each["kind"] for each in plan.terms["splits"]] == ["folds", "leave-one-out"]
@@ -71,11 +71,11 @@ def test_folds_and_hospitals_are_asked_for_together(planned):
         assert sum(int(name[1:]) % 3 == 0 for name in trial.cut.split.test) == 2
 
 
-def test_a_column_that_the_data_set_lacks_or_that_holds_one_group_is_refused(planned, lesions):
+def test_a_column_that_the_data_set_lacks_or_that_holds_one_group_is_refused(planned, hospitals):
     with pytest.raises(DataError, match="no usable columns"):
-        planned(splits={**BY_HOSPITAL, "column": "scanner"})
+        planned(splits={**BY_HOSPITAL, "column": "scanner"}, data=hospitals)
     with pytest.raises(ConfigError, match="holds north, south"):
-        planned(splits={**BY_HOSPITAL, "groups": ["north", "west"]})
+        planned(splits={**BY_HOSPITAL, "groups": ["north", "west"]}, data=hospitals)
 
 
 def test_further_scores_leave_keys_alone(planned):
