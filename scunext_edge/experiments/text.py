@@ -174,8 +174,8 @@ def _differences(found: Results, analysis: Analysis) -> str:
         if is_single(found)
         else "Paired on the same test images. The interval over splits, and p, are of "
         f"{by}: they ask whether other trainings would show it, and the conclusions rest on "
-        "them. The interval over images is a bootstrap that keeps an image's occurrences together, and is of these "
-        "networks."
+        "them. The interval over images is a bootstrap that keeps an image's occurrences "
+        "together, and is of these networks."
     )
     return "\n\n".join([*tables, note])
 
