@@ -9,6 +9,7 @@ import pytest
 from scunext_edge.training import speed
 from scunext_edge.training.batches import batches
 from scunext_edge.training.recipe import preset
+from scunext_edge.training.schedule import rate
 
 
 @pytest.mark.parametrize("kind", ["plain", "fp32", "bf16", "loader"])
@@ -31,8 +32,8 @@ def test_what_is_timed_as_ours_is_the_step_of_a_run(monkeypatch):
 
 def test_the_plain_step_learns_what_ours_learns(lesions):
     recipe = preset("fast", size=64, batch=4, precision="fp32")
-    rate = recipe.rate(speed.TOTAL // 2, speed.TOTAL)
-    ours, plain = speed._ours("unext", recipe), speed._plain("unext", replace(recipe, lr=rate))
+    peak = rate(recipe, speed.TOTAL // 2, speed.TOTAL)
+    ours, plain = speed._ours("unext", recipe), speed._plain("unext", replace(recipe, lr=peak))
     losses = [
         (float(plain(images, truth)), float(ours(images, truth)))
         for images, truth in batches(lesions, recipe, epoch=0)
