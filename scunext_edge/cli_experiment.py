@@ -23,7 +23,7 @@ def experiment(
     what: Annotated[
         str,
         typer.Argument(
-            help="table1, ablation, recipe, fixed, FILE.toml; a results file: its text anew."
+            help="table1, ablation, recipe, fixed, presets, FILE.toml; a results file: its text."
         ),
     ],
     data: Annotated[

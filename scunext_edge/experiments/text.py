@@ -16,6 +16,7 @@ from scunext_edge.experiments.analysis import (
     analyse,
     cut_names,
 )
+from scunext_edge.experiments.pace import Pace, pace_of
 from scunext_edge.experiments.paper import PaperTable, Printed, paper_table
 from scunext_edge.experiments.protocol import PROTOCOLS
 from scunext_edge.experiments.question import QUESTIONS
@@ -36,6 +37,8 @@ def written(found: Results) -> str:
     if told.differences:
         parts.append(_differences(told.differences, found.terms["splits"]["kind"]))
     parts.append("\n".join(f"- {sentence}" for sentence in findings(found, told)))
+    if pace := pace_of(found):
+        parts.append(_pace(pace))
     if paper:
         parts.append(
             f"The paper's numbers: {paper.source}. {paper.note} They are of other trainings."
@@ -50,6 +53,7 @@ def told(found: Results) -> dict[str, Any]:
         "experiment": found.terms["experiment"],
         "protocol": found.terms["protocol"],
         **asdict(analysis),
+        "pace": asdict(pace) if (pace := pace_of(found)) else None,
         "findings": list(findings(found, analysis)),
     }
 
@@ -265,6 +269,34 @@ def _effects(effects: Sequence[Effect]) -> str:
         "alone; *images* as the unit ignore that another training gives another network."
     )
     return f"## Effects\n\n{_table(head, rows)}\n\n{note}"
+
+
+def _pace(pace: Pace) -> str:
+    head = ["", "epochs to it", "minutes to it", "epochs in all", "minutes in all", "on"]
+    rows = [
+        [
+            f"`{row.arm}`",
+            f"{row.epochs:.1f}",
+            _minutes(row.seconds),
+            str(row.of_epochs),
+            _minutes(row.of_seconds),
+            " and ".join(row.on),
+        ]
+        for row in pace.rows
+    ]
+    dice = [100 * value for value in pace.dice.values()]
+    span = f"{min(dice):.2f}" + (f" to {max(dice):.2f}" if len(dice) > 1 else "")
+    note = (
+        f"Validation Dice ({span} percent, at the network's size) is in each split the best of "
+        f"the row whose best is least, so that every row reaches it; means over {len(dice)} "
+        f"split{'' if len(dice) == 1 else 's'}. Minutes are of a clock on the wall, validations "
+        "included: they hold for this machine and for what else ran on it."
+    )
+    return f"## Time to a validation Dice\n\n{_table(head, rows)}\n\n{note}"
+
+
+def _minutes(seconds: float | None) -> str:
+    return _NONE if seconds is None else f"{seconds / 60:.1f}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
