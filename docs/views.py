@@ -12,7 +12,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from scunext_edge import cli_measure
-from scunext_edge.experiments.results import load_results
+from scunext_edge.experiments.results import Results, load_results
+from scunext_edge.experiments.text import rows as rows_of
 from scunext_edge.experiments.text import written
 from scunext_edge.pipeline.quality import page as quality
 from scunext_edge.pipeline.web.table import engine_table
@@ -330,6 +331,23 @@ def _experiment(paths: Sequence[Path], lines: int | None) -> str:
     return text.replace("\n## ", "\n#### ").strip()
 
 
+def _networks(paths: Sequence[Path], _: int | None) -> str:
+    """Results files of networks, the full ones first: each a table of its own under its label."""
+    found = sorted(map(load_results, paths), key=lambda it: bool(it.terms["protocol"]["reduced"]))
+    return "\n\n".join(f"{_by(results)}\n\n{rows_of(results)}" for results in found)
+
+
+def _by(found: Results) -> str:
+    terms, protocol = found.terms, found.terms["protocol"]
+    head = (
+        f"Protocol {protocol['name']} ({protocol['label']}): {terms['data']['images']} images of "
+        f"{terms['data']['name']}, in percent, mean ± standard deviation over splits."
+    )
+    if protocol["reduced"]:
+        head += " **Reduced**: these rows compare with each other, and stand beside no others."
+    return textwrap.fill(head, WIDTH)
+
+
 VIEWS: dict[str, Callable[[Sequence[Path], int | None], str]] = {
     "results": _results,
     "verdict": _verdict,
@@ -349,6 +367,7 @@ VIEWS: dict[str, Callable[[Sequence[Path], int | None], str]] = {
     "transcript": _transcript,
     "trials": _trials,
     "experiment": _experiment,
+    "networks": _networks,
     "web": _web,
 }
 

@@ -172,6 +172,13 @@ def _of_parts(splits: Mapping[str, Any]) -> str:
     return f" (of its own parts {' and '.join(parts)} alone)" if parts else ""
 
 
+def rows(found: Results) -> str:
+    """The rows alone, as a table; beside full ones stands what the paper prints."""
+    full = not found.terms["protocol"]["reduced"]
+    paper = paper_table(found.terms["paper"]) if full else None
+    return _rows(found, analyse(found), paper)
+
+
 def command(terms: Mapping[str, Any]) -> str:
     """What makes a results file again."""
     name, protocol = terms["experiment"], terms["protocol"]["name"]
