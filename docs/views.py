@@ -24,6 +24,7 @@ from scunext_edge.report.write import ReportFiles
 from scunext_edge.results import Row, rows_from_json
 
 WIDTH = 100  # columns of a terminal
+_SPEED_LIMITS_SINCE = 2  # schema of the record of training speed
 
 
 def _results(paths: Sequence[Path], _: int | None) -> str:
@@ -137,20 +138,27 @@ def _rows(paths: Sequence[Path], _: int | None) -> str:
 
 
 def _speed(paths: Sequence[Path], _: int | None) -> str:
-    """Images per second of a training step, ours and plain; the ratio with its range."""
+    """Images per second of a training step, ours and plain; memory and the device's limit."""
+    content = _json(paths)
     titles = ["network", "threads", "precision", "plain", "ours", "ratio (least to most)", "loader"]
-    return _table(
-        titles,
+    rows = [
         [
-            [
-                *(f"`{row['model']}`", str(row["threads"]), row["precision"]),
-                *(f"{row[name]:.1f}" for name in ("plain_images_s", "images_s")),
-                f"{row['ratio']:.2f} ({row['ratio_least']:.2f} to {row['ratio_most']:.2f})",
-                f"{row['loader_share']:.1%} of a step",
-            ]
-            for row in _json(paths)["summary"]
-        ],
-    )
+            *(f"`{row['model']}`", str(row["threads"]), row["precision"]),
+            *(f"{row[name]:.1f}" for name in ("plain_images_s", "images_s")),
+            f"{row['ratio']:.2f} ({row['ratio_least']:.2f} to {row['ratio_most']:.2f})",
+            f"{row['loader_share']:.1%} of a step",
+            *(_beside_limit(row) if content["schema"] >= _SPEED_LIMITS_SINCE else ()),
+        ]
+        for row in content["summary"]
+    ]
+    if content["schema"] >= _SPEED_LIMITS_SINCE:
+        titles += ["memory, plain", "memory", "of the limit"]
+    return _table(titles, rows)
+
+
+def _beside_limit(row: dict[str, Any]) -> tuple[str, ...]:
+    memory = (_number(row[name], numbers.size) for name in ("plain_memory_bytes", "memory_bytes"))
+    return (*memory, f"{row['limit_share']:.0%} ({row['bound_by']})")
 
 
 def _kernels(paths: Sequence[Path], _: int | None) -> str:

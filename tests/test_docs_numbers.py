@@ -164,3 +164,19 @@ def experiment_of_unet():
         }
 
     return make
+
+
+@pytest.mark.parametrize("schema", [1, 2])
+def test_a_record_of_training_speed_shows_memory_and_limit_where_it_has_them(root, schema):
+    row = {"model": "unext", "threads": 1, "precision": "fp32", "loader_share": 0.02}
+    row |= {"plain_images_s": 10.0, "images_s": 15.0}
+    row |= {"ratio": 1.5, "ratio_least": 1.4, "ratio_most": 1.6}
+    if schema == 2:
+        row |= {"plain_memory_bytes": 9_000_000, "memory_bytes": 8_000_000}
+        row |= {"limit_share": 0.25, "bound_by": "memory"}
+    (root / "s.json").write_text(json.dumps({"schema": schema, "summary": [row]}), "utf-8")
+    text = fill.VIEWS["speed"]([root / "s.json"], None)
+    more = " 9.00 MB | 8.00 MB | 25% (memory) |" if schema == 2 else ""
+    assert text.split("\n")[-1] == (
+        "| `unext` | 1 | fp32 | 10.0 | 15.0 | 1.50 (1.40 to 1.60) | 2.0% of a step |" + more
+    )
