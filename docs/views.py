@@ -12,7 +12,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from scunext_edge import cli_measure
-from scunext_edge.experiments.results import load_results
+from scunext_edge.experiments.results import Results, load_results
+from scunext_edge.experiments.text import rows as rows_of
 from scunext_edge.experiments.text import written
 from scunext_edge.pipeline.quality import page as quality
 from scunext_edge.pipeline.web.table import engine_table
@@ -23,6 +24,7 @@ from scunext_edge.report.write import ReportFiles
 from scunext_edge.results import Row, rows_from_json
 
 WIDTH = 100  # columns of a terminal
+_SPEED_LIMITS_SINCE = 2  # schema of the record of training speed
 
 
 def _results(paths: Sequence[Path], _: int | None) -> str:
@@ -136,20 +138,27 @@ def _rows(paths: Sequence[Path], _: int | None) -> str:
 
 
 def _speed(paths: Sequence[Path], _: int | None) -> str:
-    """Images per second of a training step, ours and plain; the ratio with its range."""
+    """Images per second of a training step, ours and plain; memory and the device's limit."""
+    content = _json(paths)
     titles = ["network", "threads", "precision", "plain", "ours", "ratio (least to most)", "loader"]
-    return _table(
-        titles,
+    rows = [
         [
-            [
-                *(f"`{row['model']}`", str(row["threads"]), row["precision"]),
-                *(f"{row[name]:.1f}" for name in ("plain_images_s", "images_s")),
-                f"{row['ratio']:.2f} ({row['ratio_least']:.2f} to {row['ratio_most']:.2f})",
-                f"{row['loader_share']:.1%} of a step",
-            ]
-            for row in _json(paths)["summary"]
-        ],
-    )
+            *(f"`{row['model']}`", str(row["threads"]), row["precision"]),
+            *(f"{row[name]:.1f}" for name in ("plain_images_s", "images_s")),
+            f"{row['ratio']:.2f} ({row['ratio_least']:.2f} to {row['ratio_most']:.2f})",
+            f"{row['loader_share']:.1%} of a step",
+            *(_beside_limit(row) if content["schema"] >= _SPEED_LIMITS_SINCE else ()),
+        ]
+        for row in content["summary"]
+    ]
+    if content["schema"] >= _SPEED_LIMITS_SINCE:
+        titles += ["memory, plain", "memory", "of the limit"]
+    return _table(titles, rows)
+
+
+def _beside_limit(row: dict[str, Any]) -> tuple[str, ...]:
+    memory = (_number(row[name], numbers.size) for name in ("plain_memory_bytes", "memory_bytes"))
+    return (*memory, f"{row['limit_share']:.0%} ({row['bound_by']})")
 
 
 def _kernels(paths: Sequence[Path], _: int | None) -> str:
@@ -330,6 +339,23 @@ def _experiment(paths: Sequence[Path], lines: int | None) -> str:
     return text.replace("\n## ", "\n#### ").strip()
 
 
+def _networks(paths: Sequence[Path], _: int | None) -> str:
+    """Results files of networks, the full ones first: each a table of its own under its label."""
+    found = sorted(map(load_results, paths), key=lambda it: bool(it.terms["protocol"]["reduced"]))
+    return "\n\n".join(f"{_by(results)}\n\n{rows_of(results)}" for results in found)
+
+
+def _by(found: Results) -> str:
+    terms, protocol = found.terms, found.terms["protocol"]
+    head = (
+        f"Protocol {protocol['name']} ({protocol['label']}): {terms['data']['images']} images of "
+        f"{terms['data']['name']}, in percent, mean ± standard deviation over splits."
+    )
+    if protocol["reduced"]:
+        head += " **Reduced**: these rows compare with each other, and stand beside no others."
+    return textwrap.fill(head, WIDTH)
+
+
 VIEWS: dict[str, Callable[[Sequence[Path], int | None], str]] = {
     "results": _results,
     "verdict": _verdict,
@@ -349,6 +375,7 @@ VIEWS: dict[str, Callable[[Sequence[Path], int | None], str]] = {
     "transcript": _transcript,
     "trials": _trials,
     "experiment": _experiment,
+    "networks": _networks,
     "web": _web,
 }
 

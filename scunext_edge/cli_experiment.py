@@ -23,7 +23,7 @@ def experiment(
     what: Annotated[
         str,
         typer.Argument(
-            help="table1, ablation, recipe, fixed, lungs, FILE.toml; a results file: its text anew."
+            help="table1, ablation, recipe, fixed, lungs, presets, FILE.toml; or a results file."
         ),
     ],
     data: Annotated[

@@ -63,6 +63,12 @@ def bench(
         list[str] | None, typer.Option(help="METRIC=LARGEST_DROP; repeatable; default dice=0.005.")
     ] = None,
     confidence: Annotated[float, typer.Option(help="Of the bound that the gate looks at.")] = 0.95,
+    experiments: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Results file of `experiment`: accuracy of networks without weights; repeatable."
+        ),
+    ] = None,
     licence: Annotated[str | None, typer.Option(help="Of the images, for the report.")] = None,
     remote: Annotated[
         list[str] | None,
@@ -114,6 +120,7 @@ def bench(
         confidence=confidence,
         max_cv=MAX_CV if max_cv is None else max_cv,
         wants_stable=max_cv is not None,
+        trainings=_trainings(experiments or []),
         licence=licence,
         command=("scunext-edge", *sys.argv[1:]),
     )
@@ -229,6 +236,13 @@ def layers(
         print(json.dumps(asdict(found)))
         return
     layer_tables(found)
+
+
+def _trainings(files: list[Path]) -> tuple[dict[str, Any], ...]:
+    """What each results file of an experiment says of networks, read before anything is done."""
+    from scunext_edge.experiments.accuracy import accuracy_of
+
+    return tuple(accuracy_of(path) for path in files)
 
 
 def _suite_of(scenario: str | None) -> str:

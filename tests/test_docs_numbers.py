@@ -128,3 +128,55 @@ def test_a_verification_shows_its_interval(root):
     assert text.split("\n")[-1] == (
         "| `unext` | int8 | FP32 | 0.900 | 0.890 | 0.0100 | \N{MINUS SIGN}0.0020 to 0.0220 |"
     )
+
+
+def test_full_networks_stand_before_reduced_ones_and_only_beside_the_paper(root):
+    results = experiment_of_unet()
+    (root / "table1-reduced.json").write_text(json.dumps(results(reduced=True)), "utf-8")
+    (root / "table1.json").write_text(json.dumps(results(reduced=False)), "utf-8")
+    text = fill.filled("<!-- from: table1*.json as networks -->\n<!-- end -->", root)
+    full, reduced = text.split("Protocol ")[1:]
+    assert "| `unet` | 1 | 80.00 |" in full
+    assert "| 84.84 | 76.37 | 9.04 MB, 25.06 GFLOPs |" in full
+    assert "**Reduced**" in reduced
+    assert "| `unet` | 1 | 80.00 |" in reduced
+    assert "paper" not in reduced
+
+
+def experiment_of_unet():
+    """A maker of the results file of one training of U-Net."""
+    scores = {"dice": 0.8, "iou": 0.7, "dice_pooled": 0.8, "iou_pooled": 0.7}
+    trial = {"key": "k", "name": "unet/split1", "arm": "unet", "cut": "split1", **scores}
+
+    def make(*, reduced):
+        return {
+            "schema": 1,
+            "kind": "experiment",
+            "experiment": "table1",
+            "title": "Four networks",
+            "paper": "table1",
+            "factors": [],
+            "arms": [{"name": "unet", "model": "unet", "on": []}],
+            "protocol": {"name": "some", "label": "ours", "reduced": reduced, "size": 128},
+            "splits": {"kind": "random", "seeds": [1, 2, 3], "test": 0.2, "val": 0.05},
+            "data": {"name": "isic2018", "images": 100, "hash": "d"},
+            "trials": [{**trial, "model": "unet", "code": "c", "params": 7, "macs": 9_000_000}],
+        }
+
+    return make
+
+
+@pytest.mark.parametrize("schema", [1, 2])
+def test_a_record_of_training_speed_shows_memory_and_limit_where_it_has_them(root, schema):
+    row = {"model": "unext", "threads": 1, "precision": "fp32", "loader_share": 0.02}
+    row |= {"plain_images_s": 10.0, "images_s": 15.0}
+    row |= {"ratio": 1.5, "ratio_least": 1.4, "ratio_most": 1.6}
+    if schema == 2:
+        row |= {"plain_memory_bytes": 9_000_000, "memory_bytes": 8_000_000}
+        row |= {"limit_share": 0.25, "bound_by": "memory"}
+    (root / "s.json").write_text(json.dumps({"schema": schema, "summary": [row]}), "utf-8")
+    text = fill.VIEWS["speed"]([root / "s.json"], None)
+    more = " 9.00 MB | 8.00 MB | 25% (memory) |" if schema == 2 else ""
+    assert text.split("\n")[-1] == (
+        "| `unext` | 1 | fp32 | 10.0 | 15.0 | 1.50 (1.40 to 1.60) | 2.0% of a step |" + more
+    )

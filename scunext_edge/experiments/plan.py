@@ -147,7 +147,7 @@ def make_plan(
     for cut in cuts:
         made: dict[str, Trial] = {}
         for arm in question.arms:
-            recipe = protocol.settings(seed=cut.seed, changes=arm.recipe)
+            recipe = protocol.settings(seed=cut.seed, changes=arm.recipe, preset=arm.preset)
             made[arm.name] = Trial(
                 arm=arm,
                 cut=cut,

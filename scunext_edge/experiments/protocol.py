@@ -37,10 +37,13 @@ class Protocol:
     subset_seed: int = 0
     reduced: bool = False  # its numbers may not stand beside those of a full one
 
-    def settings(self, *, seed: int, changes: Mapping[str, Any]) -> Recipe:
-        """The recipe of one trial."""
-        base = recipes.preset(self.preset)
-        wanted = {**asdict(base), **self.recipe, **changes, "size": self.size, "seed": seed}
+    def settings(
+        self, *, seed: int, changes: Mapping[str, Any], preset: str | None = None
+    ) -> Recipe:
+        """The recipe of one trial; of a preset of its own, nothing but size and seed is changed."""
+        base = recipes.preset(preset or self.preset)
+        own = {} if preset else self.recipe
+        wanted = {**asdict(base), **own, **changes, "size": self.size, "seed": seed}
         return recipes.from_mapping(wanted)
 
 

@@ -13,7 +13,7 @@ from scunext_edge.errors import ConfigError
 from scunext_edge.experiments.protocol import built, shipped_toml
 from scunext_edge.training.recipe import read_toml
 
-QUESTIONS = ("table1", "ablation", "recipe", "fixed", "lungs")
+QUESTIONS = ("table1", "ablation", "recipe", "fixed", "lungs", "presets")
 SCORES = ("hd95",)  # that a question may ask for beside Dice and IoU
 PARTS = ("train", "val", "test")
 NOTHING = "none"  # the arm with every factor off
@@ -74,6 +74,7 @@ class Arm:
     model: str
     options: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    preset: str | None = None  # instead of the protocol's, and of the protocol's changes of it
     on: tuple[str, ...] = ()  # the factors that are on
     teacher: Sequence[str] = ()  # earlier rows: their networks of the same split teach this one
 

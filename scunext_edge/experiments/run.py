@@ -15,6 +15,7 @@ from scunext_edge.experiments.cluster import run_on_ray
 from scunext_edge.experiments.launch import epochs_done
 from scunext_edge.experiments.local import run_local
 from scunext_edge.experiments.outlines import check
+from scunext_edge.experiments.pace import curve_of
 from scunext_edge.experiments.plan import Plan, Trial
 from scunext_edge.experiments.sources import code_digest, is_same
 from scunext_edge.experiments.worker import JOB, RECORD, RUN
@@ -85,7 +86,7 @@ def look(plan: Plan, wanted: Sequence[Trial], settings: Settings) -> State:
             if settings.other_code == "redo":
                 continue
         if record and not lacks:
-            done[trial.key] = record
+            done[trial.key] = _with_curve(record, folder, trial)
         elif epochs := epochs_done(folder):
             begun[trial.key] = epochs
     if foreign and settings.other_code == "ask":
@@ -252,6 +253,16 @@ def _kept(path: Path, key: str) -> dict[str, Any] | None:
     except ArtifactError:
         return None
     return found if isinstance(found, dict) and found.get("key") == key else None
+
+
+def _with_curve(record: Mapping[str, Any], folder: Path, trial: Trial) -> Mapping[str, Any]:
+    """A record from before curves were kept, with that of its log where the log is still there."""
+    if "curve" in record:
+        return record
+    try:
+        return {**record, "curve": curve_of(folder / RUN, epochs=trial.recipe.epochs)}
+    except ArtifactError:
+        return record
 
 
 def _summary(failed: Sequence[ScunextEdgeError], jobs: int) -> ScunextEdgeError:

@@ -27,6 +27,7 @@ from scunext_edge.experiments.findings import (
     planned,
     so_far,
 )
+from scunext_edge.experiments.pace import Pace, pace_of
 from scunext_edge.experiments.paper import PaperTable, Printed, paper_table
 from scunext_edge.experiments.parts import drawn, of_parts, parts_of, splits_of
 from scunext_edge.experiments.protocol import PROTOCOLS
@@ -55,6 +56,8 @@ def written(found: Results) -> str:
         if analysis.differences:
             parts += [] if several else ["## Differences"]
             parts.append(_differences(part.found, analysis))
+        if pace := pace_of(part.found):
+            parts.append(_pace(pace))
         if several and (said := list(comparisons(part.found, analysis))):
             parts.append(_listing(said))
     if not several:
@@ -74,13 +77,20 @@ def told(found: Results) -> dict[str, Any]:
     parts = parts_of(found)
     if len(parts) == 1:
         analysis = analyse(found)
-        return {**head, **asdict(analysis), "findings": list(findings(found, analysis))}
+        said = list(findings(found, analysis))
+        return {**head, **asdict(analysis), "pace": _paced(found), "findings": said}
     tables = []
     for part in parts:
         analysis = analyse(part.found)
         said = list(comparisons(part.found, analysis))
-        tables.append({"title": part.title, **asdict(analysis), "findings": said})
+        one = {"title": part.title, **asdict(analysis), "pace": _paced(part.found)}
+        tables.append({**one, "findings": said})
     return {**head, "parts": tables, "findings": [*so_far(found), *limits(found)]}
+
+
+def _paced(found: Results) -> dict[str, Any] | None:
+    pace = pace_of(found)
+    return asdict(pace) if pace else None
 
 
 def _head(found: Results) -> str:
@@ -100,6 +110,13 @@ def _head(found: Results) -> str:
         "images, pooled ones of all pixels together; mean ± standard deviation over splits, in "
         f"percent. {_HD95 if _has_hd95(terms) else ''}Made by `{command(terms)}`."
     )
+
+
+def rows(found: Results) -> str:
+    """The rows alone, as a table; beside full ones stands what the paper prints."""
+    full = not found.terms["protocol"]["reduced"]
+    paper = paper_table(found.terms["paper"]) if full else None
+    return _rows(found, analyse(found), paper)
 
 
 def command(terms: Mapping[str, Any]) -> str:
@@ -222,6 +239,34 @@ def _effects(effects: Sequence[Effect]) -> str:
         "alone; *images* as the unit ignore that another training gives another network."
     )
     return f"{_table(head, rows)}\n\n{note}"
+
+
+def _pace(pace: Pace) -> str:
+    head = ["", "epochs to it", "minutes to it", "epochs in all", "minutes in all", "on"]
+    rows = [
+        [
+            f"`{row.arm}`",
+            f"{row.epochs:.1f}",
+            _minutes(row.seconds),
+            str(row.of_epochs),
+            _minutes(row.of_seconds),
+            " and ".join(row.on),
+        ]
+        for row in pace.rows
+    ]
+    dice = [100 * value for value in pace.dice.values()]
+    span = f"{min(dice):.2f}" + (f" to {max(dice):.2f}" if len(dice) > 1 else "")
+    note = (
+        f"Validation Dice ({span} percent, at the network's size) is in each split the best of "
+        f"the row whose best is least, so that every row reaches it; means over {len(dice)} "
+        f"split{'' if len(dice) == 1 else 's'}. Minutes are of a clock on the wall, validations "
+        "included: they hold for this machine and for what else ran on it."
+    )
+    return f"## Time to a validation Dice\n\n{_table(head, rows)}\n\n{note}"
+
+
+def _minutes(seconds: float | None) -> str:
+    return NONE if seconds is None else f"{seconds / 60:.1f}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

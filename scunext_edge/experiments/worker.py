@@ -137,6 +137,7 @@ def _record(
     """What a results file keeps of a trial. Scores are rounded to five digits."""
     from scunext_edge.benchmarks.passport import machine
     from scunext_edge.benchmarks.passport.packages import versions
+    from scunext_edge.experiments.pace import curve_of
     from scunext_edge.provenance import tool
     from scunext_edge.training.log import read_log
 
@@ -166,6 +167,7 @@ def _record(
         "images_per_s": round(trained / seconds, 2) if seconds else None,
         "epoch": training["epoch"],
         "val_dice": round(training["val_dice"], 5),
+        "curve": curve_of(run, epochs=epochs),
         **_cost(job),
         "dice": round(sum(score["dice"] for score in scores) / len(scores), 6),
         "iou": round(sum(score["iou"] for score in scores) / len(scores), 6),

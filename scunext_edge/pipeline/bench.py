@@ -255,6 +255,7 @@ def _content(
             "confidence": settings.confidence,
         },
         "complexity": [entry.to_json() for entry in counted],
+        "trainings": list(settings.trainings),
         "harness_cost_ns": harness_ns(plan, calls=calls_per_burst(plan, settings.suite.batch)),
         "command": list(settings.command) or None,
     }

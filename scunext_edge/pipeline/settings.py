@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from scunext_edge.benchmarks.suite import Suite
 from scunext_edge.benchmarks.verdict import MAX_CV
@@ -36,6 +37,7 @@ class Settings:
     confidence: float = CONFIDENCE
     max_cv: float = MAX_CV  # of the processes' medians, beyond which a latency is unstable
     wants_stable: bool = False  # a latency that is not stable is then a failure
+    trainings: tuple[Mapping[str, Any], ...] = ()  # accuracy from experiments, for the report
     licence: str | None = None  # of the data, for the report
     command: tuple[str, ...] = ()  # how it was started, for the report
 

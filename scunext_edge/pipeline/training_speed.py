@@ -1,4 +1,6 @@
-"""How fast training is, against a plain step: fresh processes in interleaved rounds, one record.
+"""How fast training is, against a plain step and against what the device could do at most.
+
+Fresh processes in interleaved rounds, one record; each process measures its own limit.
 
 Run it on a quiet machine: ``python -m scunext_edge.pipeline.training_speed --out FILE.json``. The
 table goes to stdout and, as Markdown, beside the record.
@@ -19,13 +21,14 @@ from typing import Any
 
 from scunext_edge import isolate
 from scunext_edge.benchmarks.passport import conditions, machine
-from scunext_edge.errors import require
+from scunext_edge.errors import BackendUnavailable, require
 from scunext_edge.progress import Advance, progress_bar
 from scunext_edge.provenance import tool
 from scunext_edge.storage import write_json, write_text
 
+# 2: ``memory_bytes`` and ``least`` of a cell, what follows in the summary; ``accelerator``
 # 1: first form
-SCHEMA = 1
+SCHEMA = 2
 WORKER = "scunext_edge.training.speed"
 KINDS = ("plain", "fp32", "bf16", "loader")  # what is done with a batch; loader: nothing
 _MOST_LOADER = 0.05  # of a step
@@ -43,6 +46,7 @@ class Settings:
     steps: int = 20  # per process
     batch: int = 8
     size: int = 256
+    accelerator: str = "cpu"  # or cuda
     seed: int = 0  # of the order within a round
 
 
@@ -61,11 +65,19 @@ class Summary:
     loader_share: float  # of loader and step together, within the run
     loader_ms: float  # a batch, within the run
     loader_alone_ms: float  # a batch, in a process that does nothing else
+    plain_memory_bytes: int | None  # at most held at a time, beside what was imported
+    memory_bytes: int | None
+    flops_per_s: float  # of convolutions and matrix products
+    peak_share: float  # of the rate of a large matrix product in the same process
+    limit_share: float  # 1: no step that runs these operations one after another can be faster
+    bound_by: str  # what the limit is mostly made of: compute or memory
 
 
 def measure(settings: Settings, *, advance: Advance = lambda what, done, of: None) -> Any:
     """Time every cell in every round; returns the record."""
     require("torch", "torch", needed_for="training")
+    if settings.accelerator == "cuda":
+        _check_gpu()
     jobs = list(_jobs(settings))
     cells = []
     for done, job in enumerate(jobs):
@@ -82,6 +94,13 @@ def measure(settings: Settings, *, advance: Advance = lambda what, done, of: Non
         "doubts": doubts(settings, cells),
         "cells": cells,
     }
+
+
+def _check_gpu() -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        raise BackendUnavailable("torch sees no GPU here", hint="--accelerator cpu")
 
 
 def summarize(settings: Settings, cells: Sequence[dict[str, Any]]) -> list[Summary]:
@@ -113,11 +132,11 @@ def doubts(settings: Settings, cells: Sequence[dict[str, Any]]) -> list[str]:
 
 def to_markdown(record: Any) -> str:
     """The summary as a table, with the machine above it and the doubts below."""
-    machine, settings = record["machine"], record["settings"]
+    settings = record["settings"]
     lines = [
         "# Speed of training",
         "",
-        f"{machine['cpu_model']}, {machine['cores_logical']} logical cores, torch "
+        f"{_device(record)}, torch "
         f"{record['cells'][0]['torch']}; {settings['size']} x {settings['size']} pixels, batch "
         f"{settings['batch']}, {settings['rounds']} rounds of fresh processes, "
         f"{settings['steps']} steps each.",
@@ -133,8 +152,43 @@ def to_markdown(record: Any) -> str:
         f"| {row['loader_share']:.1%} | {row['loader_ms']:.1f} | {row['loader_alone_ms']:.1f} |"
         for row in record["summary"]
     ]
+    lines += ["", *_limits(record["summary"])]
     lines += ["", *(f"- {doubt}" for doubt in record["doubts"] or ["No doubts."]), ""]
     return "\n".join(lines)
+
+
+def _device(record: Any) -> str:
+    machine = record["machine"]
+    cpu = f"{machine['cpu_model']}, {machine['cores_logical']} logical cores"
+    on_gpu = record["settings"]["accelerator"] == "cuda"
+    return f"{machine['gpu_name'] or 'a GPU'} on {cpu}" if on_gpu else cpu
+
+
+def _limits(summary: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Memory, and how near a step comes to what the device could do."""
+    yield (
+        "Memory is the most that a process held at a time beside what it had imported (on a GPU, "
+        "what torch had allocated). The limit is the sum over a step's operations of the longer "
+        "of two times: their products at the rate of a large matrix product, and their bytes at "
+        "the speed of a copy, both measured in the same process."
+    )
+    yield ""
+    yield (
+        "| network | threads | precision | memory, plain, MB | memory, MB | GFLOP/s "
+        "| of a matrix product | of the limit | limit bound by |"
+    )
+    yield "|---|---:|---|---:|---:|---:|---:|---:|---|"
+    for row in summary:
+        yield (
+            f"| {row['model']} | {row['threads']} | {row['precision']} "
+            f"| {_megabytes(row['plain_memory_bytes'])} | {_megabytes(row['memory_bytes'])} "
+            f"| {row['flops_per_s'] / 1e9:.1f} | {row['peak_share']:.1%} "
+            f"| {row['limit_share']:.1%} | {row['bound_by']} |"
+        )
+
+
+def _megabytes(value: int | None) -> str:
+    return "n/a" if value is None else f"{value / 1e6:.0f}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -143,6 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="JSON; the table goes beside it")
     parser.add_argument("--threads", type=int, action="append", help="repeatable; default 1 and 2")
     parser.add_argument("--model", action="append", help="repeatable; default unext and scunext")
+    parser.add_argument("--accelerator", choices=("cpu", "cuda"), default="cpu")
     for name in ("rounds", "warmup", "steps", "batch", "size", "seed"):
         parser.add_argument(f"--{name}", type=int, default=getattr(Settings(), name))
     asked = vars(parser.parse_args(arguments))
@@ -170,7 +225,7 @@ def _jobs(settings: Settings) -> Iterator[dict[str, Any]]:
             for kind in KINDS
         ]
         order.shuffle(cases)
-        amounts = ("warmup", "steps", "batch", "size")
+        amounts = ("warmup", "steps", "batch", "size", "accelerator")
         yield from ({**case, **{n: getattr(settings, n) for n in amounts}} for case in cases)
 
 
@@ -218,7 +273,34 @@ def _summary(
         loader_share=within / (within + step),
         loader_ms=within / 1e6,
         loader_alone_ms=_median(loader, "loader_ns") / 1e6,
+        plain_memory_bytes=_most_memory(plain),
+        memory_bytes=_most_memory(ours),
+        **_against_limit(ours, precision),
     )
+
+
+def _most_memory(cells: Sequence[dict[str, Any]]) -> int | None:
+    return max((it["memory_bytes"] for it in cells if it["memory_bytes"] is not None), default=None)
+
+
+def _against_limit(cells: Sequence[dict[str, Any]], precision: str) -> dict[str, Any]:
+    """Each process's step against what the same process found; medians over processes."""
+    steps = [statistics.median(cell["step_ns"]) for cell in cells]
+    limits = [cell["least"] for cell in cells]
+    rates = [1e9 * it["flops"] / step for it, step in zip(limits, steps, strict=True)]
+    peaks = [it["flops_per_s"][precision] for it in limits]
+    compute, memory = (
+        statistics.median(it[f"{what}_ns"] for it in limits) for what in ("compute", "memory")
+    )
+    return {
+        "flops_per_s": statistics.median(rates),
+        "peak_share": statistics.median(a / b for a, b in zip(rates, peaks, strict=True)),
+        "limit_share": statistics.median(
+            (it["compute_ns"] + it["memory_ns"]) / step
+            for it, step in zip(limits, steps, strict=True)
+        ),
+        "bound_by": "compute" if compute >= memory else "memory",
+    }
 
 
 def _median(cells: Sequence[dict[str, Any]], name: str) -> float:

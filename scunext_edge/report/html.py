@@ -20,6 +20,8 @@ from scunext_edge.report.recommendation import Recommendation
 from scunext_edge.report.records import Run
 from scunext_edge.report.table import columns, interval, median, p50
 from scunext_edge.report.tradeoff import tradeoff
+from scunext_edge.report.trainings import HEADS as HEADS_TRAINED
+from scunext_edge.report.trainings import trained
 from scunext_edge.report.verdict import Verdict, judge
 from scunext_edge.results import Row
 
@@ -73,6 +75,8 @@ def to_html(run: Run) -> str:
         figures=more_figures(run),
         complexity_heads=HEADS,
         complexity=complexity_lines(run),
+        trained_heads=HEADS_TRAINED,
+        trained=trained(run, drawn=True),
         strips=strips(run),
         left_out=[(full_name(row), row) for row in run.rows if row.status != "ok"],
         machine=facts.machine(run),

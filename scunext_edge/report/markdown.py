@@ -13,6 +13,8 @@ from scunext_edge.report.doubts import Doubt, doubts_of, number_doubts, number_f
 from scunext_edge.report.naming import by_model, full_name
 from scunext_edge.report.records import Run
 from scunext_edge.report.table import Text
+from scunext_edge.report.trainings import HEADS as HEADS_TRAINED
+from scunext_edge.report.trainings import trained
 from scunext_edge.report.verdict import judge
 from scunext_edge.results import Row
 
@@ -52,6 +54,7 @@ def to_markdown(run: Run) -> str:
         *_opening(run),
         *_results(run, doubts),
         *_apart(run),
+        *_trainings(run),
         *_complexity(run),
         *_findings(run),
         *_doubts(run, doubts),
@@ -132,6 +135,14 @@ def _apart(run: Run) -> Iterator[str]:
         ("row", "p50, ms (95 %)", "why it is not ranked"),
         [(full_name(it.row), cells.p50(it.row), it.reason) for it in apart],
     )
+
+
+def _trainings(run: Run) -> Iterator[str]:
+    groups = trained(run)
+    yield from (["", "## Accuracy of trainings"] if groups else [])
+    for group in groups:
+        yield from ("", f"### {plain(group.title)}", "", plain(group.note), "")
+        yield from table(HEADS_TRAINED, group.lines)
 
 
 def _complexity(run: Run) -> Iterator[str]:

@@ -47,6 +47,7 @@ class Run:
     measurements: Mapping[str, measurement.Record]  # by row key
     dice: Mapping[str, Mapping[str, float]]  # row key -> image id -> Dice
     pictures: Sequence[Picture]
+    trainings: Sequence[Mapping[str, Any]] = ()  # accuracy from experiments, one for each file
 
     @property
     def values_ns(self) -> Mapping[str, Sequence[Sequence[int]]]:
@@ -85,6 +86,7 @@ def read_run(directory: Path) -> Run:
             measurements=measurements,
             dice=_read_dice(directory, rows),
             pictures=_read_pictures(directory),
+            trainings=tuple(content.get("trainings") or ()),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ArtifactError(

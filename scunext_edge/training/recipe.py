@@ -94,18 +94,6 @@ class Recipe:
             raise ConfigError(f"sides is true or false, not {self.sides!r}")
         check_size(self.size)
 
-    def rate(self, step: int, steps: int) -> float:
-        """The learning rate of one step: linear warm-up, then half a cosine to ``lr_final``."""
-        rising = int(self.warmup * steps)
-        if step < rising:
-            return self.lr * (step + 1) / rising
-        progress = (step - rising) / max(1, steps - rising - 1)
-        return self.lr_final + (self.lr - self.lr_final) * (1 + math.cos(math.pi * progress)) / 2
-
-    def edge_weight(self, step: int, steps: int) -> float:
-        """The weight of the edge term at one step."""
-        return self.edge * min(1.0, step / max(1, steps // 10))
-
 
 def preset(name: str, **changes: Any) -> Recipe:
     """A preset that ships or the TOML file of one, with single settings changed.

@@ -20,6 +20,7 @@ from scunext_edge.spec import ModelSpec
 from scunext_edge.training.fake_quantization import FakeQuantized
 from scunext_edge.training.losses import joint_loss
 from scunext_edge.training.recipe import Recipe
+from scunext_edge.training.schedule import edge_weight, rate
 from scunext_edge.training.sides import WithHeads, side_logits
 from scunext_edge.training.teacher import Teacher
 
@@ -112,7 +113,7 @@ def take_step(
     """
     recipe, fabric, optimizer = learner.recipe, learner.fabric, learner.optimizer
     for group in optimizer.param_groups:
-        group["lr"] = recipe.rate(number, total)
+        group["lr"] = rate(recipe, number, total)
     images = images.to(fabric.device)
     with side_logits(learner.network) as sides:
         logits = learner.module(images)
@@ -123,7 +124,7 @@ def take_step(
     loss = joint_loss(
         logits.float(),
         truth.to(fabric.device),
-        edge_weight=recipe.edge_weight(number, total),
+        edge_weight=edge_weight(recipe, number, total),
         sides=[side.float() for side in sides],
         deep=recipe.deep,
         missed=recipe.missed,

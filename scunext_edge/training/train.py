@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
-from scunext_edge import metrics
 from scunext_edge.artifacts import Artifact, load
 from scunext_edge.errors import ConfigError
 from scunext_edge.models.checkpoint import save_network
-from scunext_edge.models.contract import Deployable
 from scunext_edge.provenance import tool
 from scunext_edge.spec import ModelSpec
 from scunext_edge.training import state
-from scunext_edge.training.batches import Packed, batches, steps_per_epoch
+from scunext_edge.training.batches import Packed
 from scunext_edge.training.log import Epoch, draw_curves, read_log, write_log
+from scunext_edge.training.passes import best_of, learned, validated
 from scunext_edge.training.recipe import Recipe
-from scunext_edge.training.step import Learner, new_learner, take_step
+from scunext_edge.training.step import Learner, new_learner
 from scunext_edge.training.teacher import open_teacher
 
 
@@ -78,7 +75,7 @@ def train(
     history = _resume(job, learner) if resume else []
     for epoch in range(len(history), job.recipe.epochs):
         started = time.perf_counter()
-        loss = _one_epoch(job, learner, epoch, on_step)
+        loss = learned(learner, job.train, epoch, on_step)
         dice, iou = validated(learner.average, job.val)
         history.append(
             Epoch(
@@ -113,50 +110,9 @@ def _resume(job: Job, learner: Learner) -> list[Epoch]:
     return read_log(job.out / "log.csv", until=done)
 
 
-def _one_epoch(
-    job: Job, learner: Learner, epoch: int, on_step: Callable[[int, int], None]
-) -> float:
-    """The mean loss of one pass over the training data, by all processes."""
-    fabric = learner.fabric
-    steps = steps_per_epoch(job.train, job.recipe, ranks=fabric.world_size)
-    taken = batches(
-        job.train, job.recipe, epoch=epoch, rank=fabric.global_rank, ranks=fabric.world_size
-    )
-    learner.module.train()
-    losses = []
-    for index, (images, truth) in enumerate(taken):
-        number, total = epoch * steps + index, job.recipe.epochs * steps
-        losses.append(take_step(learner, images, truth, number=number, total=total))
-        on_step(index + 1, steps)
-    loss = float(fabric.all_reduce(torch.stack(losses).mean(), reduce_op="mean"))
-    if not math.isfinite(loss):
-        raise ConfigError(
-            f"training diverged: the loss of epoch {epoch + 1} is {loss}",
-            hint="start anew with --precision fp32 or another --seed",
-        )
-    return loss
-
-
-def validated(network: nn.Module, val: Packed, *, batch: int = 8) -> tuple[float, float]:
-    """Mean Dice and IoU per image, at the network's size, in float32."""
-    device = next(network.parameters()).device
-    whole = Deployable(network, ModelSpec(size=val.images.shape[1])).to(device).eval()
-    scores = []
-    with torch.inference_mode():
-        for start in range(0, len(val), batch):
-            logits = whole(val.images[start : start + batch].to(device))
-            found = (logits[:, 0] > 0).cpu().numpy()
-            real = val.masks[start : start + batch].numpy().astype(bool)
-            scores += [metrics.score(*pair) for pair in zip(found, real, strict=True)]
-    return (
-        float(np.mean([score.dice for score in scores])),
-        float(np.mean([score.iou for score in scores])),
-    )
-
-
 def _store(job: Job, learner: Learner, history: list[Epoch]) -> None:
     """Checkpoints, log, curves, state: in this order, so that the state is never ahead."""
-    latest, best = history[-1], max(history, key=lambda epoch: epoch.val_dice)
+    latest, best = history[-1], best_of(history)
     for name in ("last", "best") if best is latest else ("last",):
         save_network(
             learner.trained,

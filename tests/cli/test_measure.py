@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from scunext_edge import cli
 from scunext_edge.benchmarks.compare import Comparison
-from scunext_edge.errors import ConfigError
+from scunext_edge.errors import ArtifactError, ConfigError
+from scunext_edge.experiments.results import add
 from scunext_edge.pipeline import bench as pipeline
 from scunext_edge.pipeline import compare
 from scunext_edge.pipeline.bench import Outcome
@@ -72,6 +73,35 @@ def test_a_limit_on_the_scatter_is_a_demand(asked, options, stability, code):
     done = CliRunner().invoke(cli.app, ["bench", *options])
     assert done.exit_code == code
     assert asked["settings"].max_cv == (0.02 if options else 0.05)
+
+
+def test_results_files_of_experiments_become_trainings(asked, tmp_path):
+    terms = {
+        "experiment": "table1",
+        "title": "Networks",
+        "paper": None,
+        "factors": [],
+        "arms": [{"name": "unet", "model": "unet", "on": []}],
+        "protocol": {"name": "fast", "label": "ours", "reduced": False, "size": 256},
+        "splits": {"kind": "random", "seeds": [1, 2, 3], "test": 0.2, "val": 0.05},
+        "data": {"name": "some", "images": 100, "hash": "d"},
+    }
+    scores = {"dice": 0.8, "iou": 0.7, "dice_pooled": 0.8, "iou_pooled": 0.7}
+    trial = {"key": "k", "name": "unet/split1", "arm": "unet", "cut": "split1", **scores}
+    add(tmp_path / "t.json", terms, [{**trial, "model": "unet", "code": "c"}])
+    done = CliRunner().invoke(cli.app, ["bench", "--experiments", str(tmp_path / "t.json")])
+    assert done.exit_code == 0, done.output
+    (found,) = asked["settings"].trainings
+    assert (found["protocol"], found["reduced"], found["size"]) == ("fast", False, 256)
+    assert [(row["model"], row["dice"], row["trainings"]) for row in found["rows"]] == [
+        ("unet", 0.8, 1)
+    ]
+
+
+def test_what_is_no_results_file_ends_a_benchmark_before_it_begins(asked, tmp_path):
+    done = CliRunner().invoke(cli.app, ["bench", "--experiments", str(tmp_path / "none.json")])
+    assert isinstance(done.exception, ArtifactError)
+    assert "settings" not in asked
 
 
 @pytest.mark.parametrize("limit", ["0", "5", "nan"])

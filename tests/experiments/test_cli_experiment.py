@@ -36,7 +36,8 @@ recipe = { epochs = 60, batch = 4 }
 def mine(tmp_path, lesions):
     """Arguments of an experiment of one trial of a minute or so, described in a TOML file."""
     (tmp_path / "mine.toml").write_text(MINE)
-    return [str(tmp_path / "mine.toml"), "--data", str(lesions), "--out", str(tmp_path / "out")]
+    folders = ["--data", str(lesions), "--out", str(tmp_path / "out")]
+    return [str(tmp_path / "mine.toml"), *folders, "--threads", "1"]
 
 
 def call(*arguments):

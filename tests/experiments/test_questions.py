@@ -6,7 +6,7 @@ from scunext_edge.errors import ConfigError
 from scunext_edge.experiments.paper import paper_table
 from scunext_edge.experiments.protocol import PROTOCOLS, open_protocol, protocol_of
 from scunext_edge.experiments.question import QUESTIONS, open_question, question_of
-from scunext_edge.training.recipe import preset
+from scunext_edge.training.recipe import PRESETS, preset
 
 SPLITS = {"kind": "folds", "folds": 3, "seeds": [1]}
 
@@ -59,6 +59,20 @@ def test_lungs_are_tested_in_folds_and_by_hospital_with_hd95():
     ]
     assert question.scores == ("hd95",)
     assert question.paper is None
+
+
+def test_a_preset_of_an_arm_is_taken_whole():
+    question, _ = open_question("presets")
+    reduced = open_protocol("reduced")
+    for arm in question.arms:
+        recipe = reduced.settings(seed=3, changes=arm.recipe, preset=arm.preset)
+        assert recipe == preset(arm.name, size=128, seed=3)
+    assert {arm.preset for arm in question.arms} == set(PRESETS)
+
+
+def test_the_preset_that_is_the_protocols_makes_the_trials_of_table_1():
+    fast = open_protocol("fast")
+    assert fast.settings(seed=1, changes={}, preset="fast") == fast.settings(seed=1, changes={})
 
 
 @pytest.mark.parametrize("name", QUESTIONS)

@@ -80,7 +80,17 @@ def test_a_record_says_all_that_decided_it_and_every_score(finished_run):
     assert record["hashes"] == dict(trial.cut.hashes)
     assert (record["recipe"]["seed"], record["recipe"]["epochs"]) == (1, 2)
     assert record["params"] == 253_561
-    for name in ("code", "tool", "versions", "machine", "seconds", "epoch", "macs", "iou_pooled"):
+    for name in (
+        "code",
+        "tool",
+        "versions",
+        "machine",
+        "seconds",
+        "epoch",
+        "curve",
+        "macs",
+        "iou_pooled",
+    ):
         assert record[name] is not None
 
 

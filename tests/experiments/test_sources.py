@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from scunext_edge.experiments import sources
+from scunext_edge.experiments.results import load_results
 from scunext_edge.experiments.sources import ROOT, SHARED, code_digest, digest_of, is_same, kinds
 from scunext_edge.models import catalogue
+
+RECORDS = Path(__file__).parents[2] / "docs" / "results"
 
 SOURCE = '''
 def half(value: float) -> float:
@@ -53,3 +58,25 @@ def test_codes_that_were_shown_to_compute_the_same_count_as_one(monkeypatch):
     assert is_same("c", "c")
     assert not is_same("a", "c")
     assert kinds(["a", "b", "c", "a"]) == 2
+
+
+@pytest.mark.parametrize("name", ["ablation", "table1", "table1-reduced"])
+def test_the_trials_of_our_records_are_of_code_that_computes_what_this_one_does(name):
+    path = RECORDS / f"{name}.json"
+    if not path.exists():
+        pytest.skip(f"there is no record yet: {path.name}")
+    for trial in load_results(path).trials:
+        now = code_digest(trial["model"])
+        assert is_same(trial["code"], now), f"{trial['name']}: same_code.toml lacks {now}"
+
+
+@pytest.mark.parametrize("name", ["training/schedule.py", "training/passes.py"])
+def test_what_decides_weights_outside_the_step_counts(name, monkeypatch, tmp_path):
+    for each in [*SHARED, *sources._network("unext"), "models/registry.py"]:
+        (tmp_path / each).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / each).write_text((ROOT / each).read_text("utf-8"), "utf-8")
+    monkeypatch.setattr(sources, "ROOT", tmp_path)
+    before = code_digest.__wrapped__("unext")
+    with (tmp_path / name).open("a", encoding="utf-8") as stream:
+        stream.write("\nCHANGED = 1\n")
+    assert code_digest.__wrapped__("unext") != before

@@ -155,6 +155,7 @@ def test_results_json_holds_what_was_promised(finished):
         "drift",
         "max_cv",
         "roofline",
+        "trainings",
     }
     assert set(content) == promised | more
     assert content["schema"] == 2

@@ -4,14 +4,24 @@ import json
 
 import pytest
 
+from scunext_edge.errors import BackendUnavailable
 from scunext_edge.pipeline import training_speed
 from scunext_edge.pipeline.training_speed import Settings, doubts, measure, summarize, to_markdown
+
+LEAST = {
+    "flops": 40,
+    "flops_per_s": {"fp32": 8e8, "bf16": 1.6e9},
+    "compute_ns": 10.0,
+    "memory_ns": 15.0,
+}
 
 
 def cell(kind, number, *, step=100, loader=1, foreign=0.0):
     steps = [] if kind == "loader" else [step, step, 9 * step]  # the median forgives one hiccup
     times = {"step_ns": steps, "loader_ns": [loader] * 3, "foreign_cores": foreign}
-    return {"model": "unext", "threads": 1, "kind": kind, "round": number, **times}
+    least = None if kind == "loader" else LEAST
+    held = {"memory_bytes": 5_000_000 + number, "least": least}
+    return {"model": "unext", "threads": 1, "kind": kind, "round": number, **times, **held}
 
 
 SETTINGS = Settings(models=("unext",), threads=(1,), rounds=2, batch=8)
@@ -38,6 +48,31 @@ def test_the_loader_is_compared_with_the_whole_time_of_a_batch():
     row = summarize(SETTINGS, CELLS)[1]
     assert row.loader_share == pytest.approx(1 / 101)
     assert row.loader_alone_ms == pytest.approx(3e-6)
+
+
+def test_a_step_is_held_against_what_its_own_process_could_do():
+    fp32, bf16 = summarize(SETTINGS, CELLS)
+    assert bf16.flops_per_s == pytest.approx(40 / 100e-9)
+    assert bf16.peak_share == pytest.approx(4e8 / 1.6e9)
+    assert bf16.limit_share == pytest.approx(0.25)
+    assert fp32.limit_share == pytest.approx(25 / 150)
+    assert fp32.peak_share == pytest.approx(40 / 150e-9 / 8e8)
+    assert fp32.bound_by == "memory"
+
+
+def test_memory_is_the_most_of_all_rounds():
+    unknown = [{**it, "memory_bytes": None} if it["kind"] == "plain" else it for it in CELLS]
+    row = summarize(SETTINGS, unknown)[0]
+    assert (row.plain_memory_bytes, row.memory_bytes) == (None, 5_000_001)
+
+
+def test_a_gpu_that_is_not_there_is_unavailable():
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(BackendUnavailable, match="no GPU"):
+        measure(Settings(accelerator="cuda"))
 
 
 def test_doubts_name_what_spoils_the_numbers():
@@ -76,7 +111,10 @@ def test_a_case_is_timed_in_a_process_with_its_own_threads():
 
 def test_a_small_measurement_from_end_to_end(tmp_path, capsys, monkeypatch):
     from scunext_edge.training import speed
+    from scunext_edge.training.limit import Rates
 
+    rates = Rates(flops_per_s={"fp32": 1e11, "bf16": 1e11}, bytes_per_s={1 << 20: 1e10})
+    monkeypatch.setattr(speed, "rates_of", lambda device: rates)
     monkeypatch.setattr(training_speed.isolate, "call", lambda module, job, env: speed.work(job))
     out = tmp_path / "speed.json"
     training_speed.main(
@@ -93,6 +131,9 @@ def test_a_small_measurement_from_end_to_end(tmp_path, capsys, monkeypatch):
     assert all(len(cell["loader_ns"]) == 2 for cell in record["cells"])
     assert all(cell["threads_ran"] == 1 for cell in record["cells"])
     assert all(row["ratio"] > 0 for row in record["summary"])
+    assert all(row["limit_share"] > 0 for row in record["summary"])
+    assert all(row["peak_share"] > 0 for row in record["summary"])
+    assert "of a matrix product" in out.with_suffix(".md").read_text()
     assert record["machine"]["architecture"]
     assert out.with_suffix(".md").read_text() == to_markdown(record) == capsys.readouterr().out
 

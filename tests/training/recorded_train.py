@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from scunext_edge import cli
-from scunext_edge.training import train
+from scunext_edge.training import passes
 
 
 def digest(*tensors):
@@ -19,7 +19,7 @@ def digest(*tensors):
 
 
 def main(folder):
-    take, seen = train.take_step, []
+    take, seen = passes.take_step, []
 
     def recorded(learner, images, truth, *, number, total):
         loss = take(learner, images, truth, number=number, total=total)
@@ -28,7 +28,7 @@ def main(folder):
         Path(folder, f"rank{rank}.json").write_text(json.dumps(seen))
         return loss
 
-    train.take_step = recorded
+    passes.take_step = recorded
     cli.main()
 
 

@@ -16,10 +16,11 @@ from scunext_edge.training import qat
 from scunext_edge.training.fake_quantization import FakeQuantized
 from scunext_edge.training.folding import fold
 from scunext_edge.training.losses import joint_loss
+from scunext_edge.training.passes import validated
 from scunext_edge.training.placement import Placed
 from scunext_edge.training.prepare import prepare
 from scunext_edge.training.recipe import preset
-from scunext_edge.training.train import Job, train, validated
+from scunext_edge.training.train import Job, train
 
 SIZE = 64
 

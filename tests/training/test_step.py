@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from scunext_edge.training.batches import batches
+from scunext_edge.training.schedule import rate
 from scunext_edge.training.step import LARGEST_GRADIENT, follow, new_learner, take_step
 
 
@@ -42,7 +43,7 @@ def test_convolutions_run_in_the_precision_of_the_recipe(learn, precision, dtype
 
 def test_the_rate_is_that_of_the_step(learn):
     learner, _ = learn(number=40)
-    assert learner.optimizer.param_groups[0]["lr"] == learner.recipe.rate(40, 100)
+    assert learner.optimizer.param_groups[0]["lr"] == rate(learner.recipe, 40, 100)
 
 
 def test_large_gradients_are_scaled_down(learn):

@@ -13,10 +13,11 @@ from safetensors.torch import load_file, save_file
 from scunext_edge import artifacts
 from scunext_edge.errors import ArtifactError, BackendUnavailable, ConfigError
 from scunext_edge.models.checkpoint import WEIGHTS, load_network
-from scunext_edge.training import state
+from scunext_edge.training import passes, state
 from scunext_edge.training import train as training
 from scunext_edge.training.log import read_log
-from scunext_edge.training.train import check_out, train, validated
+from scunext_edge.training.passes import validated
+from scunext_edge.training.train import check_out, train
 
 
 @pytest.fixture(autouse=True)
@@ -278,13 +279,13 @@ def test_averaged_weights_lag_behind_the_weights(job):
 
 def test_a_run_that_diverges_says_so_and_keeps_what_it_had(job, monkeypatch):
     asked = job()
-    take = training.take_step
+    take = passes.take_step
 
     def diverge(learner, images, truth, *, number, total):
         loss = take(learner, images, truth, number=number, total=total)
         return loss * float("nan") if number == 5 else loss
 
-    monkeypatch.setattr(training, "take_step", diverge)
+    monkeypatch.setattr(passes, "take_step", diverge)
     with pytest.raises(ConfigError, match="the loss of epoch 2 is nan"):
         train(asked)
     assert artifacts.load(asked.out / "last").card.details["training"]["epoch"] == 1
