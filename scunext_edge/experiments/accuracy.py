@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from scunext_edge.errors import ConfigError
-from scunext_edge.experiments.analysis import RowFound, analyse, cut_names
+from scunext_edge.experiments.analysis import RowFound, analyse
+from scunext_edge.experiments.parts import all_cuts, parts_of
 from scunext_edge.experiments.results import load_results
 
 # Of an arm: whatever is set besides name and network makes it another network than its name says.
@@ -17,10 +18,15 @@ def accuracy_of(path: Path) -> dict[str, Any]:
     """The rows that are a network as it is, with at least one training; plain data.
 
     Raises ``ArtifactError`` where the file holds no experiment, and ``ConfigError`` where none of
-    its rows is such a network.
+    its rows is such a network, or where its splits are of two kinds and so have no mean.
     """
     found = load_results(path)
     terms = found.terms
+    if len(parts := parts_of(found)) > 1:
+        raise ConfigError(
+            f"{path} has several tables: {', '.join(part.title for part in parts)}",
+            hint="give the results file of an experiment with one kind of splits, as table1 has",
+        )
     plain = {
         arm["name"]
         for arm in terms["arms"]
@@ -41,7 +47,7 @@ def accuracy_of(path: Path) -> dict[str, Any]:
         "reduced": bool(protocol["reduced"]),
         "size": protocol["size"],
         "data": dict(terms["data"]),
-        "splits": len(cut_names(terms["splits"])),
+        "splits": len(all_cuts(terms)),
         "rows": [_row(row) for row in rows],
     }
 

@@ -60,6 +60,13 @@ def test_a_network_that_was_not_trained_yet_is_left_out(made_up, tmp_path):
     assert (row["model"], row["dice_sd"]) == ("b", None)
 
 
+def test_splits_of_two_kinds_have_no_mean(made_up, tmp_path):
+    both = made_up.hospitals(0.01)
+    add(tmp_path / "t.json", both.terms, both.trials)
+    with pytest.raises(ConfigError, match="several tables"):
+        accuracy_of(tmp_path / "t.json")
+
+
 def test_another_file_is_refused(tmp_path):
     (tmp_path / "other.json").write_text('{"schema": 1, "kind": "else"}')
     with pytest.raises(ArtifactError):
