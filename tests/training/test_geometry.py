@@ -44,6 +44,14 @@ def test_a_moved_picture_is_larger_or_smaller_at_most_as_often_as_asked(picture)
     assert max(areas) > 1.6
 
 
+def test_a_moved_lesion_keeps_its_area_but_for_the_scale(picture):
+    rng, before = np.random.default_rng(3), float(picture[1].sum())
+    areas = [float(geometry.moved(*picture, 1.0, rng)[1].sum()) for _ in range(30)]
+    assert np.mean(areas) == pytest.approx(
+        before, rel=0.015
+    )  # a mask cut at 200 of 255 has 4 % less
+
+
 def test_moving_by_nothing_gives_the_picture_back(picture):
     class Nothing:
         def uniform(self, low, high, size=None):
