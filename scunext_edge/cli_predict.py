@@ -41,6 +41,13 @@ def predict(
     ray: Annotated[
         str | None, typer.Option(help="A Ray cluster: auto, HOST:PORT, or local.")
     ] = None,
+    threshold: Annotated[
+        float, typer.Option(help="Lesion is where the probability is above; see operating-point.")
+    ] = 0.5,
+    tta: Annotated[
+        bool,
+        typer.Option("--tta", help="Mean of 8 symmetries, and where they differ; 8 x the work."),
+    ] = False,
     limits: Annotated[
         Path | None, typer.Option(help="quality.json of a network that does not ship.")
     ] = None,
@@ -59,6 +66,8 @@ def predict(
         frame=frame,
         overlay=overlay,
         seg=check_segmented(seg) if seg is not None else None,
+        threshold=threshold,
+        tta=tta,
         limits=str(limits) if limits else None,
     )
     if workers is not None or ray is not None or any(path.is_dir() for path in images):
@@ -73,9 +82,10 @@ def _pictures(images: list[Path], job: Job) -> int:
     from scunext_edge.pipeline.folders.station import algorithm_of
     from scunext_edge.quality.assess import warning_of
     from scunext_edge.runtime.predict_files import Wanted, predict_files
-    from scunext_edge.runtime.predictor import Predictor
+    from scunext_edge.runtime.predictor import logit_of
     from scunext_edge.runtime.registry import open_runner
 
+    logit_of(job.threshold)  # one that is none is refused before an engine is opened
     artifact = job.artifact()
     limits = job.limits_of(artifact)
     runner = open_runner(artifact, job.backend, device=job.device, threads=job.threads)
@@ -88,7 +98,8 @@ def _pictures(images: list[Path], job: Job) -> int:
         algorithm=algorithm_of(job, artifact.id),
     )
     failed = 0
-    for record in predict_files(images, Predictor(runner, limits), Path(job.out), wanted=wanted):
+    predictor = job.predictor(runner, limits)
+    for record in predict_files(images, predictor, Path(job.out), wanted=wanted):
         failed += record["status"] != "ok"
         print(json.dumps(record), flush=True)
         if warning := warning_of(record):

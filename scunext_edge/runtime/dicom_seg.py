@@ -40,6 +40,8 @@ class Algorithm:
     network: str
     artifact_id: str
     engine: str
+    threshold: float = 0.5  # of the probability
+    views: int = 1  # of the picture, averaged
 
 
 def check_segmented(what: str) -> Segmented:
@@ -103,6 +105,8 @@ def _segmentation(dataset: Any, mask: Mask, what: Segmented, algorithm: Algorith
             "network": algorithm.network,
             "artifact": algorithm.artifact_id,
             "engine": algorithm.engine,
+            "threshold": f"{algorithm.threshold:g}",
+            "views": str(algorithm.views),
         },
     )
     segment = highdicom.seg.SegmentDescription(

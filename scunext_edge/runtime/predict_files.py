@@ -13,6 +13,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image as PillowImage
 
 from scunext_edge.data.images import read_picture, write_mask
@@ -20,7 +22,7 @@ from scunext_edge.errors import DataError, EngineError
 from scunext_edge.runtime.contour import contour, overlay
 from scunext_edge.runtime.dicom_seg import Algorithm, Segmented, write_seg
 from scunext_edge.runtime.predictor import Predictor
-from scunext_edge.spec import Image
+from scunext_edge.runtime.symmetries import MOST
 from scunext_edge.storage import new_file
 
 
@@ -83,10 +85,13 @@ def _predicted(
     picture = read_picture(content, frame=wanted.frame, name=str(path))
     prediction = predictor.predict(picture.image)
     time_ns = clock() - start
-    mask_path, overlay_path, seg_path = _outputs(target)
+    mask_path, overlay_path, seg_path, deviation_path = _outputs(target)
     write_mask(mask_path, prediction.mask)
     if wanted.overlay:
         _write_image(overlay_path, overlay(picture.image, prediction.mask))
+    deviation = prediction.deviation_hw
+    if deviation is not None:
+        _write_image(deviation_path, _shades(deviation))
     with_seg = wanted.seg is not None and picture.source == "dicom"
     if wanted.seg is not None and with_seg:
         assert wanted.algorithm is not None
@@ -113,6 +118,9 @@ def _predicted(
         "spacing_mm": picture.spacing_mm,
         "spacing_at": picture.spacing_at,
         "seg": str(seg_path) if with_seg else None,
+        "uncertainty": str(deviation_path) if deviation is not None else None,
+        "uncertainty_mean": float(deviation.mean()) if deviation is not None else None,
+        "agreement": prediction.agreement,
     }
 
 
@@ -146,6 +154,9 @@ def _record(path: Path, **known: Any) -> dict[str, Any]:
         "spacing_mm": None,
         "spacing_at": None,
         "seg": None,
+        "uncertainty": None,
+        "uncertainty_mean": None,
+        "agreement": None,
         **known,
     }
 
@@ -172,18 +183,22 @@ def _names(paths: Sequence[Path], out_dir: Path) -> list[str]:
     return names
 
 
-def _outputs(target: Path) -> tuple[Path, Path, Path]:
-    mask, overlay, seg = (
-        target.with_name(f"{target.name}.{end}") for end in ("mask.png", "overlay.png", "seg.dcm")
-    )
-    return mask, overlay, seg
+def _outputs(target: Path) -> tuple[Path, Path, Path, Path]:
+    ends = ("mask.png", "overlay.png", "seg.dcm", "uncertainty.png")
+    mask, overlay, seg, deviation = (target.with_name(f"{target.name}.{end}") for end in ends)
+    return mask, overlay, seg, deviation
 
 
 def _key(path: Path) -> str:
     return str(path.resolve()).casefold()
 
 
-def _write_image(path: Path, image: Image) -> None:
+def _shades(deviation: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Black where the views agree, white where half of them are sure of each side."""
+    return np.asarray(np.rint(255 * np.clip(deviation / MOST, 0, 1)).astype(np.uint8))
+
+
+def _write_image(path: Path, image: npt.NDArray[np.uint8]) -> None:
     with new_file(path) as temporary:
         # Pillow's default saves a seventh of the bytes, and takes longer than all else together
         PillowImage.fromarray(image).save(temporary, format="PNG", compress_level=1)

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from scunext_edge.artifacts import Artifact
 from scunext_edge.quality.limits import Limits
 from scunext_edge.runtime.dicom_seg import Segmented
+from scunext_edge.runtime.predictor import Predictor
+from scunext_edge.runtime.runner import Runner
 from scunext_edge.weights.shipped import deployed, limits_of
 
 
@@ -26,6 +28,8 @@ class Job:
     frame: int | None = None
     overlay: bool = True
     seg: Segmented | None = None
+    threshold: float = 0.5  # of the probability
+    tta: bool = False  # the mean of eight views
     limits: str | None = None  # a file; null: those that ship for the network
 
     def artifact(self) -> Artifact:
@@ -35,6 +39,10 @@ class Job:
     def limits_of(self, artifact: Artifact) -> Limits | None:
         """Beyond which a mask is not to be used; errors as of ``shipped.limits_of``."""
         return limits_of(artifact, Path(self.limits) if self.limits else None)
+
+    def predictor(self, runner: Runner, limits: Limits | None) -> Predictor:
+        """From a picture to its mask as this job wants it; errors as of ``logit_of``."""
+        return Predictor(runner, limits, threshold=self.threshold, views=self.tta)
 
     def to_json(self) -> dict[str, Any]:
         """For ``from_json`` of another process."""

@@ -18,6 +18,7 @@ from scunext_edge.pipeline.folders.station import WRITTEN, Row
 from scunext_edge.pipeline.folders.table import write_table
 from scunext_edge.progress import Advance
 from scunext_edge.runtime.dicom_seg import check_segmented
+from scunext_edge.runtime.predictor import logit_of
 from scunext_edge.storage import locked, sha256_of, storage_errors
 from scunext_edge.weights.shipped import names
 
@@ -56,6 +57,7 @@ def segment_folders(
     require("pyarrow", "report", needed_for="a table of predictions")
     if job.seg is not None:
         check_segmented(job.seg)
+    logit_of(job.threshold)  # one that is none is refused before anything starts
     inputs = find_inputs(paths, Path(job.out))
     artifact = job.artifact()
     limits = job.limits_of(artifact)  # those of another network are refused before anything starts
@@ -137,10 +139,12 @@ def _missing(journal: Journal, job: Job, ids: Ids, inputs: Sequence[Input]) -> l
 def _holds(row: Row, job: Job, ids: Ids) -> bool:
     asked = (*ids, job.backend, job.device, job.frame)
     settings = ("artifact_id", "limits_id", "engine", "device", "frame")
-    written = [Path(job.out, row[kind]) for kind in WRITTEN if row[kind]]
+    written = [Path(job.out, row[kind]) for kind in WRITTEN if row.get(kind)]
     return (
         row["status"] == "ok"
         and tuple(row.get(name, "") for name in settings) == asked
+        # a row of a version that knew neither has their defaults
+        and (row.get("threshold", 0.5), row.get("tta", False)) == (job.threshold, job.tta)
         and (row["overlay"] is not None or not job.overlay)
         and job.seg in (None, row["segmented"])
         and all(path.is_file() and path.stat().st_size > 0 for path in written)

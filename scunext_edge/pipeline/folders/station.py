@@ -10,8 +10,8 @@ from scunext_edge.errors import ArtifactError
 from scunext_edge.pipeline.folders.job import Input, Job
 from scunext_edge.runtime.dicom_seg import Algorithm
 from scunext_edge.runtime.predict_files import Wanted, predict_file
-from scunext_edge.runtime.predictor import Predictor
 from scunext_edge.runtime.registry import open_runner
+from scunext_edge.runtime.symmetries import SYMMETRIES
 from scunext_edge.storage import on_disk
 
 Row = dict[str, Any]
@@ -43,8 +43,13 @@ COLUMNS = {
     "frame": "int32",
     "quality": "list",
     "limits_id": "string",
+    "threshold": "float64",
+    "tta": "bool_",
+    "uncertainty": "string",
+    "uncertainty_mean": "float64",
+    "agreement": "float64",
 }
-WRITTEN = ("mask", "overlay", "seg")  # columns that name a file
+WRITTEN = ("mask", "overlay", "seg", "uncertainty")  # columns that name a file
 
 
 def target_of(job: Job, name: str) -> Path:
@@ -70,7 +75,7 @@ class Station:
             )
         self._job, self._id = job, artifact_id
         self._runner = open_runner(artifact, job.backend, device=job.device, threads=job.threads)
-        self._predictor = Predictor(self._runner, job.limits_of(artifact))
+        self._predictor = job.predictor(self._runner, job.limits_of(artifact))
         self._wanted = Wanted(
             frame=job.frame,
             overlay=job.overlay,
@@ -106,7 +111,13 @@ class Station:
 
 def algorithm_of(job: Job, artifact_id: str) -> Algorithm:
     """What a Segmentation says of its origin."""
-    return Algorithm(network=Path(job.model).name, artifact_id=artifact_id, engine=job.backend)
+    return Algorithm(
+        network=Path(job.model).name,
+        artifact_id=artifact_id,
+        engine=job.backend,
+        threshold=job.threshold,
+        views=len(SYMMETRIES) if job.tta else 1,
+    )
 
 
 def _flags(quality: dict[str, Any] | None) -> list[str] | None:
@@ -130,6 +141,8 @@ def _row(job: Job, artifact_id: str, name: str, record: dict[str, Any]) -> Row:
         "device": job.device,
         "frame": job.frame,
         "segmented": job.seg,
+        "threshold": job.threshold,
+        "tta": job.tta,
         "quality": _flags(record.get("quality")),
     }
     for kind in WRITTEN:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageFilter
 
+from scunext_edge.data.corruptions import expose
 from scunext_edge.quality.signals import to_gray
 from scunext_edge.spec import Image, Mask
 
@@ -36,12 +36,6 @@ def spoiled() -> tuple[Case, ...]:
     found += [_case("too_dark", "light times", f, _expose(f)) for f in (0.7, 0.5, 0.3, 0.1)]
     found += [_case("too_bright", "light times", f, _expose(f)) for f in (1.3, 1.6, 2.0, 2.5)]
     return (*found, *(_case("glare", "reflections", n, _reflect(n)) for n in (1, 3, 6, 12)))
-
-
-def seeded(id: str, name: str) -> np.random.Generator:
-    """Random numbers that belong to a picture, in whatever order pictures come."""
-    digest = hashlib.sha256(f"{name} {id}".encode()).digest()
-    return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:8], "big")))
 
 
 def skin(image: Image, mask: Mask, *, mirrored: bool) -> Image | None:
@@ -98,8 +92,7 @@ def _blur(sigma: float) -> Spoil:
 
 
 def _expose(factor: float) -> Spoil:
-    levels = np.minimum(np.round(np.arange(256) * factor), 255).astype(np.uint8)
-    return lambda image, mask, rng: levels[image]
+    return lambda image, mask, rng: expose(image, factor)
 
 
 def _reflect(count: int) -> Spoil:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scunext_edge.data.corruptions import seeded
 from scunext_edge.data.datasets import Dataset
 from scunext_edge.data.preprocess import mask_to_network, to_network
 from scunext_edge.metrics import score
-from scunext_edge.pipeline.quality.cases import foreign, seeded, skin, spoiled
+from scunext_edge.pipeline.quality.cases import foreign, skin, spoiled
 from scunext_edge.progress import Advance
 from scunext_edge.quality.domain import Domain
 from scunext_edge.quality.signals import measure

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from scunext_edge.data.corruptions import seeded
 from scunext_edge.data.synthetic import draw
 from scunext_edge.pipeline.quality import cases
 from scunext_edge.pipeline.quality.__main__ import main
@@ -116,9 +117,9 @@ def test_skin_is_cut_beside_the_lesion_and_nowhere_else():
 def test_a_planted_fault_is_the_same_whatever_was_drawn_before():
     image, mask = draw(1, 1, (SIDE, SIDE))
     case = next(it for it in cases.spoiled() if it.flag == "glare")
-    once, again = (case.spoil(image, mask, cases.seeded("a", case.name)) for _ in range(2))
+    once, again = (case.spoil(image, mask, seeded("a", case.name)) for _ in range(2))
     np.testing.assert_array_equal(once, again)
-    other = case.spoil(image, mask, cases.seeded("b", case.name))
+    other = case.spoil(image, mask, seeded("b", case.name))
     assert (other != once).any()
     assert (once >= image).all() or (once != image).any()
 
