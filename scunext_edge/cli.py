@@ -52,6 +52,7 @@ app.command()(cli_measure.compare)
 app.command()(cli_predict.predict)
 app.command()(cli_proof.verify)
 app.command()(cli_proof.quantize)
+app.command("operating-point")(cli_proof.operating_point)
 app.command()(cli_experiment.experiment)
 app.command()(cli_serve.serve)
 

@@ -1,4 +1,4 @@
-"""``verify`` and ``quantize``: parse, call one function, print."""
+"""``verify``, ``quantize`` and ``operating-point``: parse, call one function, print."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from scunext_edge.cli_options import DataOption, JsonOption, ThreadsOption
+from scunext_edge.cli_options import DataOption, JsonOption, OutOption, ThreadsOption
 
 
 def verify(
@@ -130,3 +130,44 @@ def quantize(
         found = quantized(settings, advance=advance)
     print(json.dumps(asdict(found.search)) if as_json else to_markdown(found.search), end="")
     raise typer.Exit(found.exit_code)
+
+
+def operating_point(
+    models: Annotated[list[str], typer.Argument(help="Networks that ship, or artifacts' folders.")],
+    data: DataOption,
+    out: OutOption,
+    backend: Annotated[
+        str | None, typer.Option("--backend", "-b", help="Default: the one of that format.")
+    ] = None,
+    precision: Annotated[
+        str, typer.Option("--precision", "-p", help="Of shipped networks: fp32 or int8.")
+    ] = "fp32",
+    choose_on: Annotated[str, typer.Option(help="The part that chooses the threshold.")] = "val",
+    part: Annotated[str, typer.Option(help="The part that all else is measured on.")] = "test",
+    limits: Annotated[
+        Path | None, typer.Option(help="quality.json of a network that does not ship.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    threads: ThreadsOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Where to cut, whether probabilities hold, and what bad pictures cost. Resumes in --out."""
+    from scunext_edge.pipeline.operating.page import to_markdown
+    from scunext_edge.pipeline.operating.study import Settings
+    from scunext_edge.pipeline.operating.study import operating_point as measured
+    from scunext_edge.pipeline.verify.settings import side
+    from scunext_edge.progress import progress_bar
+
+    settings = Settings(
+        sides=tuple(side(it, backend=backend, precision=precision, device=device) for it in models),
+        data=data,
+        out=out,
+        choose_on=choose_on,
+        part=part,
+        limits=limits,
+        threads=threads,
+        command=("scunext-edge", *sys.argv[1:]),
+    )
+    with progress_bar() as advance:
+        record = measured(settings, advance=advance)
+    print(json.dumps(record) if as_json else to_markdown(record), end="" if not as_json else "\n")

@@ -1,0 +1,226 @@
+"""From networks and images to one record: threshold, reliability, eight views, corruptions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scunext_edge import isolate, provenance
+from scunext_edge.data.corruptions import BY_NAME, CORRUPTIONS
+from scunext_edge.data.datasets import Dataset
+from scunext_edge.data.source import Source
+from scunext_edge.errors import ArtifactError, ConfigError
+from scunext_edge.evaluation.operating_worker import PLAIN, VIEWS, Row
+from scunext_edge.evaluation.thresholds import GRID, Choice, choose
+from scunext_edge.pipeline.operating import summary
+from scunext_edge.pipeline.operating.figures import figures
+from scunext_edge.pipeline.operating.page import to_markdown
+from scunext_edge.pipeline.verify.settings import Side
+from scunext_edge.progress import Advance
+from scunext_edge.runtime.registry import version_here
+from scunext_edge.storage import read_record, write_json, write_text
+from scunext_edge.weights.shipped import limits_of
+
+# 1: first form
+SCHEMA = 1
+KIND, PIECE = "operating-point", "operating-piece"
+WORKER = "scunext_edge.evaluation.operating_worker"
+RECORD, PAGE = "operating-point.json", "operating-point.md"
+HALF = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """``limits``: a file of quality limits, for a network that does not ship."""
+
+    sides: tuple[Side, ...]
+    data: Path
+    out: Path
+    choose_on: str = "val"
+    part: str = "test"
+    limits: Path | None = None
+    threads: int = 1
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """One thing that is asked of all networks, about one part of the images."""
+
+    ask: str
+    source: Source
+    dataset: Dataset
+    thresholds: tuple[tuple[float, ...], ...]  # of each network
+    curve: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.ask}-{self.source.part}"
+
+
+def operating_point(
+    settings: Settings, *, advance: Advance = lambda what, done, of: None
+) -> dict[str, Any]:
+    """Ask what ``out`` does not hold yet; write the record, its page and figures there."""
+    val, test = (
+        Source(folder=str(settings.data), part=part) for part in (settings.choose_on, settings.part)
+    )
+    chosen_on, measured_on = val.open(), test.open()
+    _check_apart(chosen_on, measured_on)
+    half: tuple[tuple[float, ...], ...] = ((HALF,),) * len(settings.sides)
+    asked = _Asked(ask=PLAIN, source=val, dataset=chosen_on, thresholds=half, curve=True)
+    on_val = _rows(settings, asked, advance)
+    choices = [choose(np.array([row["curve"] for row in rows])) for rows in on_val]
+    both = tuple((HALF, choice.threshold) for choice in choices)
+    asked = _Asked(ask=PLAIN, source=test, dataset=measured_on, thresholds=both)
+    on_test = _rows(settings, asked, advance)
+    found = {
+        ask: _rows(
+            settings,
+            _Asked(ask=ask, source=test, dataset=measured_on, thresholds=half),
+            advance,
+        )
+        for ask in (VIEWS, *BY_NAME)
+    }
+    record = {
+        "schema": SCHEMA,
+        "kind": KIND,
+        "tool": provenance.tool(),
+        "command": list(settings.command),
+        "data": {
+            "name": chosen_on.name,
+            "chosen_on": _about(val, chosen_on),
+            "measured_on": _about(test, measured_on),
+        },
+        "thresholds": list(GRID),
+        "corruptions": [
+            {"name": it.name, "unit": it.unit, "levels": list(it.levels)} for it in CORRUPTIONS
+        ],
+        "networks": [
+            _network(settings, side, choices[at], on_val[at], on_test[at], at, found)
+            for at, side in enumerate(settings.sides)
+        ],
+    }
+    drawn = figures(record)
+    for name, svg in drawn.items():
+        write_text(settings.out / name, svg)
+    write_json(settings.out / RECORD, record)
+    write_text(settings.out / PAGE, to_markdown(record, figures=tuple(drawn)))
+    return record
+
+
+def _network(
+    settings: Settings,
+    side: Side,
+    choice: Choice,
+    on_val: Sequence[Row],
+    on_test: Sequence[Row],
+    at: int,
+    found: Mapping[str, Sequence[Sequence[Row]]],
+) -> dict[str, Any]:
+    faults = {name: found[name][at] for name in BY_NAME}
+    return {
+        **_subject(settings, side),
+        "model": side.artifact.card.model,
+        "precision": side.artifact.card.precision,
+        "threshold": {
+            **asdict(choice),
+            "measured": summary.thresholds(on_test),
+        },
+        "reliability": {"chosen_on": summary.bins(on_val), "measured_on": summary.bins(on_test)},
+        "views": summary.views(on_test, found[VIEWS][at]),
+        "corruptions": summary.corruptions(on_test, faults),
+        "columns": summary.columns(faults),
+        "images": summary.lines(on_test, found[VIEWS][at], faults),
+    }
+
+
+def _rows(settings: Settings, asked: _Asked, advance: Advance) -> list[list[Row]]:
+    """Of every network: those that are stored, and the others from one child."""
+    paths = [settings.out / "pieces" / _key(side) / f"{asked.name}.json" for side in settings.sides]
+    about = [
+        {
+            **_subject(settings, side),
+            "images": asked.dataset.hash,
+            "thresholds": list(thresholds),
+            "levels": list(BY_NAME[asked.ask].levels) if asked.ask in BY_NAME else None,
+        }
+        for side, thresholds in zip(settings.sides, asked.thresholds, strict=True)
+    ]
+    rows = [_stored(*it) for it in zip(paths, about, strict=True)]
+    missing = [at for at, it in enumerate(rows) if it is None]
+    advance(asked.name, 0, 1)
+    if missing:
+        job = {
+            "subjects": [
+                {
+                    "artifact": str(settings.sides[at].artifact.directory),
+                    "backend": settings.sides[at].backend,
+                    "device": settings.sides[at].device,
+                    "thresholds": list(asked.thresholds[at]),
+                    "limits": str(settings.limits) if settings.limits else None,
+                }
+                for at in missing
+            ],
+            "threads": settings.threads,
+            "source": asked.source.to_json(),
+            "ask": asked.ask,
+            "curve": asked.curve,
+        }
+        answer = isolate.call(WORKER, job, env=isolate.thread_limits(settings.threads))
+        for at, came in zip(missing, answer, strict=True):
+            head = {"schema": SCHEMA, "kind": PIECE, "about": about[at]}
+            write_json(paths[at], {**head, "rows": came})
+            rows[at] = came
+    advance(asked.name, 1, 1)
+    return [it for it in rows if it is not None]
+
+
+def _stored(path: Path, about: Mapping[str, Any]) -> list[Row] | None:
+    """What an earlier call asked of the same network, engine, limits and images."""
+    if not path.exists():
+        return None
+    try:
+        content = read_record(path, kind=PIECE, schema=SCHEMA)
+    except ArtifactError:
+        return None  # broken or of another version: ask again
+    return content["rows"] if content.get("about") == about else None
+
+
+def _subject(settings: Settings, side: Side) -> dict[str, Any]:
+    limits = limits_of(side.artifact, settings.limits)
+    return {
+        "artifact_id": side.artifact.id,
+        "backend": side.backend,
+        "backend_version": version_here(side.backend),
+        "device": side.device,
+        "limits_id": limits.id if limits else None,
+    }
+
+
+def _key(side: Side) -> str:
+    card = side.artifact.card
+    return f"{card.model}-{card.precision}-{side.backend}-{side.artifact.id[:8]}"
+
+
+def _about(source: Source, dataset: Dataset) -> dict[str, Any]:
+    return {"part": source.part, "images": len(dataset), "hash": dataset.hash}
+
+
+def _check_apart(chosen_on: Dataset, measured_on: Dataset) -> None:
+    both = sorted(set(chosen_on.ids) & set(measured_on.ids))
+    if both:
+        raise ConfigError(
+            f"{len(both)} images would choose the threshold and measure it, such as {both[0]}",
+            hint="choose on validation images, and measure on test images: scunext-edge data split",
+        )
+    for dataset in (chosen_on, measured_on):
+        if not len(dataset):
+            raise ConfigError(
+                f"a part of {dataset.name} has no images",
+                hint="scunext-edge data split draws parts",
+            )
