@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scunext_edge.runtime.predictor import Plane
+from scunext_edge.runtime.symmetries import chances_of
 from scunext_edge.spec import Mask
 
 BINS = 15
@@ -49,12 +50,12 @@ class Reliability:
 
 def reliability(logits_hw: Plane, truth: Mask) -> Reliability:
     """Of one picture: float32 logits and bool truth, both [H, W]."""
-    chances = 1 / (1 + np.exp(-logits_hw.ravel().astype(np.float64)))
+    chances = chances_of(logits_hw.ravel())
     real = truth.ravel()
     bins = np.minimum((chances * BINS).astype(np.intp), BINS - 1)
     return Reliability(
         pixels=np.bincount(bins, minlength=BINS),
-        probability=np.bincount(bins, weights=chances, minlength=BINS),
+        probability=np.bincount(bins, weights=chances, minlength=BINS).astype(np.float64),
         lesion=np.bincount(bins[real], minlength=BINS),
         squared_error=float(np.square(chances - real).sum()),
     )

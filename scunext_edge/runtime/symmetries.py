@@ -44,11 +44,16 @@ def unseen(array: Array, turns: int, mirrored: bool) -> Array:
     return np.ascontiguousarray(np.rot90(array[:, ::-1] if mirrored else array, -turns))
 
 
+def chances_of(logits: Plane) -> npt.NDArray[np.float64]:
+    """The logistic function in float64, however large a logit is."""
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * logits.astype(np.float64))))
+
+
 def look(image: Image, infer: Callable[[Image], Plane], first: Plane) -> Views:
     """Ask ``infer`` about seven more views of uint8 [S, S, 3]; ``first`` is its answer as it is."""
     answers = [first]
     answers += [unseen(infer(seen(image, *view)), *view) for view in SYMMETRIES[1:]]
-    chances = 1 / (1 + np.exp(-np.stack(answers).astype(np.float64)))
+    chances = chances_of(np.stack(answers))
     mean = np.clip(chances.mean(axis=0), _LEAST, 1 - _LEAST)
     logits = np.log(mean / (1 - mean)).astype(np.float32)
     mask = logits > 0

@@ -17,7 +17,7 @@ from scunext_edge.runtime.predictor import Predictor
 KEYS = {
     "image", "status", "reason", "mask", "overlay", "width", "height", "area_fraction", "contour",
     "time_ms", "sha256", "area_px", "area_mm2", "spacing_mm", "spacing_at", "seg",
-    "quality",
+    "quality", "uncertainty", "uncertainty_mean", "agreement",
 }  # fmt: skip
 
 
@@ -58,6 +58,18 @@ def test_each_image_gives_a_mask_an_overlay_and_a_record(photo, predictor, tmp_p
     assert len(record["contour"]) == 1
     np.testing.assert_array_equal(pixels(record["overlay"]), overlay(pixels(path), mask > 0))
     assert sorted(it.name for it in out.iterdir()) == ["a.mask.png", "a.overlay.png"]
+
+
+def test_eight_views_add_a_map_of_their_uncertainty(photo, fake_runner, tmp_path):
+    get, lean = fake_runner.get, np.linspace(-3, 3, 32, dtype=np.float32)
+    fake_runner.get = lambda: {"logits": get()["logits"] + lean}
+    predictor = Predictor(fake_runner, views=True)
+    (record,) = predict_files([photo("a.png")], predictor, tmp_path / "out")
+    shades = pixels(record["uncertainty"])
+    assert record["uncertainty"].endswith("a.uncertainty.png")
+    assert (shades.shape, shades.dtype) == ((40, 60), np.uint8)
+    assert shades.mean() / 510 == pytest.approx(record["uncertainty_mean"], abs=0.001)
+    assert 0 < record["agreement"] < 1
 
 
 def test_a_record_survives_json(photo, predictor, tmp_path):

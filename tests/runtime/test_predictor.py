@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scunext_edge.errors import EngineError
-from scunext_edge.runtime.predictor import Predictor
+from scunext_edge.errors import ConfigError, EngineError
+from scunext_edge.runtime.predictor import Predictor, logit_of
 
 
 @pytest.fixture
@@ -56,3 +56,53 @@ def test_logits_that_are_no_numbers_are_not_taken_for_healthy_skin(
     monkeypatch.setattr(fake_runner, "get", lambda: {"logits": broken})
     with pytest.raises(EngineError, match="finite"):
         predictor.predict(bright_square(40, 40))
+
+
+def test_a_threshold_cuts_where_the_probability_is_above(fake_runner):
+    image = bright_square(60, 60)
+    masks = []
+    for threshold in (0.35, 0.5, 0.65):
+        found = Predictor(fake_runner, threshold=threshold).predict(image)
+        chances = 1 / (1 + np.exp(-found.logits_hw.astype(float)))
+        clear = np.abs(chances - threshold) > 1e-6
+        np.testing.assert_array_equal(found.mask[clear], (chances > threshold)[clear])
+        masks.append(int(found.mask.sum()))
+    assert masks[0] > masks[1] > masks[2] > 0
+
+
+@pytest.mark.parametrize("threshold", [0, 1, -0.5, 1.5, float("nan")])
+def test_a_threshold_that_is_no_probability_is_refused(fake_runner, threshold):
+    with pytest.raises(ConfigError, match="a threshold of"):
+        Predictor(fake_runner, threshold=threshold)
+
+
+def test_half_is_the_cut_of_the_contract():
+    assert logit_of(0.5) == 0.0
+
+
+def test_views_say_how_far_they_are_apart_at_the_size_of_the_image(fake_runner, monkeypatch):
+    plain = Predictor(fake_runner).predict(bright_square(40, 60))
+    assert plain.deviation_hw is plain.agreement is None
+    found = Predictor(fake_runner, views=True).predict(bright_square(40, 60))
+    assert found.deviation_hw.shape == found.mask.shape == (40, 60)
+    np.testing.assert_array_equal(found.mask, plain.mask)  # this network sees no sides
+    assert found.deviation_hw.max() < 1e-6
+    get, lean = fake_runner.get, np.linspace(-3, 3, 32, dtype=np.float32)
+    monkeypatch.setattr(fake_runner, "get", lambda: {"logits": get()["logits"] + lean})
+    leaning = Predictor(fake_runner, views=True).predict(bright_square(40, 60))
+    assert leaning.deviation_hw.mean() > 0.1
+    assert leaning.agreement < 1
+
+
+def test_no_view_may_be_no_number(fake_runner, monkeypatch):
+    get, asked = fake_runner.get, []
+
+    def broken():
+        asked.append(1)
+        logits = get()["logits"].copy()
+        logits[..., 0, 0] = np.nan if len(asked) == 8 else 0
+        return {"logits": logits}
+
+    monkeypatch.setattr(fake_runner, "get", broken)
+    with pytest.raises(EngineError, match="finite"):
+        Predictor(fake_runner, views=True).predict(bright_square(40, 40))

@@ -7,7 +7,7 @@ from typing import Any
 
 from scunext_edge.pipeline.operating.summary import SIGNALS
 from scunext_edge.report.markdown import table
-from scunext_edge.report.numbers import drop, score
+from scunext_edge.report.numbers import MINUS, drop, score
 
 Record = Mapping[str, Any]
 
@@ -158,5 +158,5 @@ def _interval(it: Mapping[str, float]) -> str:
 def _measured(it: Mapping[str, float] | None) -> str | None:
     if it is None:
         return None
-    value, low, high = (f"{it[name]:.3f}" for name in ("value", "low", "high"))
+    value, low, high = (f"{it[name]:.3f}".replace("-", MINUS) for name in ("value", "low", "high"))
     return f"{value} ({low} to {high})"

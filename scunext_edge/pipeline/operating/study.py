@@ -31,6 +31,8 @@ KIND, PIECE = "operating-point", "operating-piece"
 WORKER = "scunext_edge.evaluation.operating_worker"
 RECORD, PAGE = "operating-point.json", "operating-point.md"
 HALF = 0.5
+# what the answers of a network depend on, beside the images
+_DEPENDS = ("artifact_id", "backend", "backend_version", "device", "limits_id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,16 +73,18 @@ def operating_point(
     )
     chosen_on, measured_on = val.open(), test.open()
     _check_apart(chosen_on, measured_on)
+    subjects = _subjects(settings)
     half: tuple[tuple[float, ...], ...] = ((HALF,),) * len(settings.sides)
     asked = _Asked(ask=PLAIN, source=val, dataset=chosen_on, thresholds=half, curve=True)
-    on_val = _rows(settings, asked, advance)
+    on_val = _rows(settings, subjects, asked, advance)
     choices = [choose(np.array([row["curve"] for row in rows])) for rows in on_val]
     both = tuple((HALF, choice.threshold) for choice in choices)
     asked = _Asked(ask=PLAIN, source=test, dataset=measured_on, thresholds=both)
-    on_test = _rows(settings, asked, advance)
+    on_test = _rows(settings, subjects, asked, advance)
     found = {
         ask: _rows(
             settings,
+            subjects,
             _Asked(ask=ask, source=test, dataset=measured_on, thresholds=half),
             advance,
         )
@@ -101,8 +105,11 @@ def operating_point(
             {"name": it.name, "unit": it.unit, "levels": list(it.levels)} for it in CORRUPTIONS
         ],
         "networks": [
-            _network(settings, side, choices[at], on_val[at], on_test[at], at, found)
-            for at, side in enumerate(settings.sides)
+            {
+                **subject,
+                **_network(choices[at], on_val[at], on_test[at], at, found),
+            }
+            for at, subject in enumerate(subjects)
         ],
     }
     drawn = figures(record)
@@ -114,8 +121,6 @@ def operating_point(
 
 
 def _network(
-    settings: Settings,
-    side: Side,
     choice: Choice,
     on_val: Sequence[Row],
     on_test: Sequence[Row],
@@ -124,11 +129,9 @@ def _network(
 ) -> dict[str, Any]:
     faults = {name: found[name][at] for name in BY_NAME}
     return {
-        **_subject(settings, side),
-        "model": side.artifact.card.model,
-        "precision": side.artifact.card.precision,
         "threshold": {
             **asdict(choice),
+            "curve": list(choice.curve),
             "measured": summary.thresholds(on_test),
         },
         "reliability": {"chosen_on": summary.bins(on_val), "measured_on": summary.bins(on_test)},
@@ -139,17 +142,19 @@ def _network(
     }
 
 
-def _rows(settings: Settings, asked: _Asked, advance: Advance) -> list[list[Row]]:
+def _rows(
+    settings: Settings, subjects: Sequence[Mapping[str, Any]], asked: _Asked, advance: Advance
+) -> list[list[Row]]:
     """Of every network: those that are stored, and the others from one child."""
     paths = [settings.out / "pieces" / _key(side) / f"{asked.name}.json" for side in settings.sides]
     about = [
         {
-            **_subject(settings, side),
+            **{name: subject[name] for name in _DEPENDS},
             "images": asked.dataset.hash,
             "thresholds": list(thresholds),
             "levels": list(BY_NAME[asked.ask].levels) if asked.ask in BY_NAME else None,
         }
-        for side, thresholds in zip(settings.sides, asked.thresholds, strict=True)
+        for subject, thresholds in zip(subjects, asked.thresholds, strict=True)
     ]
     rows = [_stored(*it) for it in zip(paths, about, strict=True)]
     missing = [at for at, it in enumerate(rows) if it is None]
@@ -191,15 +196,24 @@ def _stored(path: Path, about: Mapping[str, Any]) -> list[Row] | None:
     return content["rows"] if content.get("about") == about else None
 
 
-def _subject(settings: Settings, side: Side) -> dict[str, Any]:
-    limits = limits_of(side.artifact, settings.limits)
-    return {
-        "artifact_id": side.artifact.id,
-        "backend": side.backend,
-        "backend_version": version_here(side.backend),
-        "device": side.device,
-        "limits_id": limits.id if limits else None,
-    }
+def _subjects(settings: Settings) -> list[dict[str, Any]]:
+    """What each network is, and on what its answers depend."""
+    versions = {it: version_here(it) for it in {side.backend for side in settings.sides}}
+    found = []
+    for side in settings.sides:
+        limits = limits_of(side.artifact, settings.limits)
+        found.append(
+            {
+                "model": side.artifact.card.model,
+                "precision": side.artifact.card.precision,
+                "artifact_id": side.artifact.id,
+                "backend": side.backend,
+                "backend_version": versions[side.backend],
+                "device": side.device,
+                "limits_id": limits.id if limits else None,
+            }
+        )
+    return found
 
 
 def _key(side: Side) -> str:

@@ -18,6 +18,7 @@ from scunext_edge.evaluation.reliability import Reliability
 from scunext_edge.pipeline.quality.rates import auc, wilson
 
 Numbers = npt.NDArray[np.float64]
+Picks = npt.NDArray[np.intp]  # images that were drawn
 
 BAD = 0.7  # a Dice below it is a mask that would better not be used
 # signals of a bad mask: where they are high the mask is doubted
@@ -70,22 +71,23 @@ def views(plain: Sequence[Row], rows: Sequence[Row]) -> dict[str, Any]:
         "gain": asdict(interval(dice - before)),
         "dice_below": BAD,
         "bad": int(bad.sum()),
-        "signals": [
-            {
-                "name": name,
-                "auc": _resampled(lambda at, it=it: _auc(it[at], bad[at]), len(dice)),
-                "auc_gain": _resampled(
-                    lambda at, it=it: _less(
-                        _auc(it[at], bad[at]), _auc(doubts["confidence"][at], bad[at])
-                    ),
-                    len(dice),
-                )
-                if "confidence" in doubts and name != "confidence"
-                else None,
-                "spearman": _resampled(lambda at, it=it: spearman(-it[at], dice[at]), len(dice)),
-            }
-            for name, it in doubts.items()
-        ],
+        "signals": [_signal(name, doubts, dice) for name in doubts],
+    }
+
+
+def _signal(name: str, doubts: Mapping[str, Numbers], dice: Numbers) -> dict[str, Any]:
+    """How well one doubt tells bad masks from the others, and how much better than confidence."""
+    doubt, bad, sure = doubts[name], dice < BAD, doubts.get("confidence")
+
+    def gain(at: Picks) -> float | None:
+        one, other = _auc(doubt[at], bad[at]), None if sure is None else _auc(sure[at], bad[at])
+        return None if one is None or other is None else one - other
+
+    return {
+        "name": name,
+        "auc": _resampled(lambda at: _auc(doubt[at], bad[at]), len(dice)),
+        "auc_gain": None if doubt is sure else _resampled(gain, len(dice)),
+        "spearman": _resampled(lambda at: spearman(-doubt[at], dice[at]), len(dice)),
     }
 
 
@@ -129,10 +131,10 @@ def lines(
 
 def spearman(one: Numbers, other: Numbers) -> float | None:
     """The correlation of ranks, ties sharing theirs; None where either is constant."""
-    ranks = [_ranks(it) for it in (one, other)]
-    if any(np.ptp(it) == 0 for it in ranks):
+    x, y = _ranks(one), _ranks(other)
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
         return None
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(np.corrcoef(x, y)[0, 1])
 
 
 def _line(
@@ -166,9 +168,7 @@ def _doubts(plain: Sequence[Row], rows: Sequence[Row]) -> dict[str, Numbers]:
     return found
 
 
-def _resampled(
-    statistic: Callable[[npt.NDArray[np.intp]], float | None], count: int
-) -> dict[str, float] | None:
+def _resampled(statistic: Callable[[Picks], float | None], count: int) -> dict[str, float] | None:
     """A statistic of ``count`` images, with its percentile interval where images are resampled."""
     whole = statistic(np.arange(count))
     if whole is None:
@@ -182,10 +182,6 @@ def _resampled(
 
 def _auc(doubt: Numbers, bad: npt.NDArray[np.bool_]) -> float | None:
     return None if bad.all() or not bad.any() else auc(doubt, bad)
-
-
-def _less(one: float | None, other: float | None) -> float | None:
-    return None if one is None or other is None else one - other
 
 
 def _ranks(values: Numbers) -> Numbers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import sys
@@ -14,7 +15,13 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from scunext_edge.errors import BackendMissing, BackendUnavailable, EngineError, StorageError
+from scunext_edge.errors import (
+    BackendMissing,
+    BackendUnavailable,
+    ConfigError,
+    EngineError,
+    StorageError,
+)
 from scunext_edge.pipeline.folders import local
 from scunext_edge.pipeline.folders import run as running
 from scunext_edge.pipeline.folders.inputs import find_inputs
@@ -137,7 +144,15 @@ def test_a_second_start_does_only_what_is_missing(folder, job, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "other", [{"model": "unext"}, {"device": "cuda"}, {"frame": 1}, {"seg": "lung"}]
+    "other",
+    [
+        {"model": "unext"},
+        {"device": "cuda"},
+        {"frame": 1},
+        {"seg": "lung"},
+        {"threshold": 0.4},
+        {"tta": True},
+    ],
 )
 def test_rows_of_other_settings_are_not_kept(folder, job, monkeypatch, other):
     if "seg" in other:
@@ -148,6 +163,32 @@ def test_rows_of_other_settings_are_not_kept(folder, job, monkeypatch, other):
     with pytest.raises(EngineError, match="6 pictures were to be segmented, and 0 have a row"):
         segment_folders([folder], replace(job, **other), starting=lambda *it: starts.append(it))
     assert starts == [(6, 0)]
+
+
+def test_a_row_says_how_it_was_cut_and_what_the_views_disagree_on(folder, job):
+    segment_folders([folder], replace(job, threshold=0.4, tta=True))
+    for row in table(job):
+        assert (row["threshold"], row["tta"]) == (0.4, True)
+        assert Path(job.out, row["uncertainty"]).is_file()
+        assert row["uncertainty_mean"] == pytest.approx(0, abs=1e-6)  # this engine sees no sides
+        assert row["agreement"] == 1
+    Path(job.out, "z.png.uncertainty.png").unlink()
+    assert segment_folders([folder], replace(job, threshold=0.4, tta=True)).kept == 5
+
+
+def test_rows_of_a_version_without_thresholds_are_kept(folder, job):
+    segment_folders([folder], job)
+    journal, new = Path(job.out, JOURNAL), ("threshold", "tta", "uncertainty", "agreement")
+    rows = [json.loads(line) for line in journal.read_text().splitlines()]
+    old = [{key: value for key, value in row.items() if key not in new} for row in rows]
+    journal.write_text("".join(json.dumps(row) + "\n" for row in old))
+    assert segment_folders([folder], job).kept == 6
+
+
+def test_a_threshold_that_is_none_is_refused_before_anything_is_done(folder, job):
+    with pytest.raises(ConfigError, match="a threshold of 1"):
+        segment_folders([folder], replace(job, threshold=1.0))
+    assert not Path(job.out).exists()
 
 
 def test_rows_of_other_limits_of_quality_are_not_kept(folder, job, tmp_path):
