@@ -15,6 +15,7 @@ from scunext_edge import cli_measure
 from scunext_edge.experiments.results import Results, load_results
 from scunext_edge.experiments.text import rows as rows_of
 from scunext_edge.experiments.text import written
+from scunext_edge.pipeline.operating import page as operating
 from scunext_edge.pipeline.quality import page as quality
 from scunext_edge.pipeline.web.table import engine_table
 from scunext_edge.report import numbers, verdict
@@ -332,6 +333,13 @@ def _quality_flags(paths: Sequence[Path], _: int | None) -> str:
     return "\n".join([*quality.about(record), "", *quality.flags(record)])
 
 
+def _operating(
+    part: Callable[[dict[str, Any]], Sequence[str]],
+) -> Callable[[Sequence[Path], int | None], str]:
+    """A table of an operating point."""
+    return lambda paths, _: "\n".join(part(_json(paths)))
+
+
 def _experiment(paths: Sequence[Path], lines: int | None) -> str:
     """The text of a results file, a level deeper and without its title."""
     (path,) = paths
@@ -372,6 +380,12 @@ VIEWS: dict[str, Callable[[Sequence[Path], int | None], str]] = {
     "quality-caught": lambda paths, _: "\n".join(quality.caught(_json(paths))),
     "quality-kept": lambda paths, _: "\n".join(quality.kept([_json([it]) for it in paths])),
     "quality-surest": lambda paths, _: "\n".join(quality.surest(_json(paths))),
+    "operating-about": _operating(lambda record: [operating.about(record)]),
+    "operating-threshold": _operating(operating.thresholds),
+    "operating-reliability": _operating(operating.reliability),
+    "operating-views": _operating(operating.views),
+    "operating-doubts": _operating(operating.doubts),
+    "operating-corruptions": _operating(operating.corruptions),
     "transcript": _transcript,
     "trials": _trials,
     "experiment": _experiment,

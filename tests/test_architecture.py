@@ -58,11 +58,12 @@ LIGHT = [
     "data.source", "data.synthetic", "deploy.__main__", "deploy.accepted", "deploy.make",
     "deploy.signing", "deploy.start", "deploy.verify", "doctor", "evaluation.acceptance",
     "evaluation.boundary", "evaluation.evaluate", "evaluation.examine_worker",
+    "evaluation.operating_worker",
     "evaluation.worker", "experiments.run", "experiments.text", "experiments.worker",
     "export.export", "export.worker", "isolate", "metrics",
     "models.catalogue", "pipeline.bench", "pipeline.folders.run", "pipeline.folders.worker",
-    "pipeline.quality.study", "pipeline.quantize.quantize", "pipeline.verify.verify", "progress",
-    "quality.assess", "report.write", "results", "runtime.predict_files", "runtime.registry",
+    "pipeline.operating.study", "pipeline.quality.study", "pipeline.quantize.quantize",
+    "pipeline.verify.verify", "progress", "quality.assess", "report.write", "results", "runtime.predict_files", "runtime.registry",
     "serve.run", "serve.worker", "tables", "web.pack", "weights.shipped",
 ]  # fmt: skip
 

@@ -111,7 +111,6 @@ def _views(sample: Sample, subject: _Subject) -> Row:
         "dice": _short(score(found.mask, sample.mask_hw).dice),
         "deviation": total / found.mask.size,
         "deviation_by_area": total / max(int(found.mask.sum()), 1),
-        "agreement": found.agreement,
     }
 
 

@@ -120,7 +120,9 @@ def _predicted(
         "seg": str(seg_path) if with_seg else None,
         "uncertainty": str(deviation_path) if deviation is not None else None,
         "uncertainty_mean": float(deviation.mean()) if deviation is not None else None,
-        "agreement": prediction.agreement,
+        "uncertainty_by_area": (
+            float(deviation.sum()) / pixels if deviation is not None and pixels else None
+        ),
     }
 
 
@@ -156,7 +158,7 @@ def _record(path: Path, **known: Any) -> dict[str, Any]:
         "seg": None,
         "uncertainty": None,
         "uncertainty_mean": None,
-        "agreement": None,
+        "uncertainty_by_area": None,
         **known,
     }
 

@@ -27,7 +27,6 @@ class Prediction:
     mask: Mask  # where the logit exceeds that of the threshold
     quality: Quality | None = None  # None: nobody has set limits for this network
     deviation_hw: Plane | None = None  # of the probability over eight views, where asked for
-    agreement: float | None = None  # of their masks, as ``Views`` has it
 
     @property
     def area_fraction(self) -> float:
@@ -108,5 +107,4 @@ def at_image_size(run: Run, height: int, width: int, *, cut: float = 0.0) -> Pre
         mask=logits_hw > np.float32(cut),
         quality=run.quality,
         deviation_hw=to_image_size(views.deviation, height, width) if views else None,
-        agreement=views.agreement if views else None,
     )

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from scunext_edge.metrics import score
 from scunext_edge.spec import Array, Image
 
 Plane = npt.NDArray[np.float32]  # [S, S]
@@ -30,7 +29,6 @@ class Views:
 
     logits: Plane  # of the mean probability
     deviation: Plane  # standard deviation of the probability over the views, 0 to 0.5
-    agreement: float  # mean Dice of each view's mask with the mask of the mean
 
 
 def seen(array: Array, turns: int, mirrored: bool) -> Array:
@@ -55,10 +53,7 @@ def look(image: Image, infer: Callable[[Image], Plane], first: Plane) -> Views:
     answers += [unseen(infer(seen(image, *view)), *view) for view in SYMMETRIES[1:]]
     chances = chances_of(np.stack(answers))
     mean = np.clip(chances.mean(axis=0), _LEAST, 1 - _LEAST)
-    logits = np.log(mean / (1 - mean)).astype(np.float32)
-    mask = logits > 0
     return Views(
-        logits=logits,
+        logits=np.log(mean / (1 - mean)).astype(np.float32),
         deviation=chances.std(axis=0).astype(np.float32),
-        agreement=float(np.mean([score(answer > 0, mask).dice for answer in answers])),
     )

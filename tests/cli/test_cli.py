@@ -15,7 +15,7 @@ from scunext_edge import __version__, artifacts, cli
 
 COMMANDS = [
     "train", "experiment", "bench", "report", "compare", "evaluate", "verify", "quantize",
-    "predict", "export", "profile", "doctor", "serve",
+    "operating-point", "predict", "export", "profile", "doctor", "serve",
     "data", "data check", "data split", "data fetch",
     "bundle", "bundle make", "bundle verify", "bundle keygen",
 ]  # fmt: skip

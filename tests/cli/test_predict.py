@@ -136,3 +136,21 @@ def test_a_full_disk_is_code_4_and_leaves_nothing(run, tmp_path, photo, network,
     assert (code, out) == (4, "")
     assert "No space left on device" in said(err)
     assert list((tmp_path / "o").iterdir()) == []
+
+
+def test_predict_takes_a_threshold_and_eight_views(run, tmp_path, photo, network, said):
+    arguments = ("predict", photo, "--out", "o", "--model", network.directory)
+    areas = []
+    for threshold in ("0.05", "0.95"):
+        code, out, _ = run(*arguments, "--threshold", threshold)
+        areas.append(json.loads(out)["area_px"])
+        assert (code, json.loads(out)["uncertainty"]) == (0, None)
+    assert areas[0] > areas[1]
+    code, out, _ = run(*arguments, "--tta")
+    record = json.loads(out)
+    assert (code, record["uncertainty"]) == (0, "o/photo.uncertainty.png")
+    assert 0 < record["uncertainty_mean"] < 0.5
+    assert (tmp_path / "o" / "photo.uncertainty.png").is_file()
+    code, out, err = run(*arguments, "--threshold", "1.5")
+    assert (code, out) == (2, "")
+    assert "a threshold of 1.5" in said(err)

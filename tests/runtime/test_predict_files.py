@@ -17,7 +17,7 @@ from scunext_edge.runtime.predictor import Predictor
 KEYS = {
     "image", "status", "reason", "mask", "overlay", "width", "height", "area_fraction", "contour",
     "time_ms", "sha256", "area_px", "area_mm2", "spacing_mm", "spacing_at", "seg",
-    "quality", "uncertainty", "uncertainty_mean", "agreement",
+    "quality", "uncertainty", "uncertainty_mean", "uncertainty_by_area",
 }  # fmt: skip
 
 
@@ -69,7 +69,8 @@ def test_eight_views_add_a_map_of_their_uncertainty(photo, fake_runner, tmp_path
     assert record["uncertainty"].endswith("a.uncertainty.png")
     assert (shades.shape, shades.dtype) == ((40, 60), np.uint8)
     assert shades.mean() / 510 == pytest.approx(record["uncertainty_mean"], abs=0.001)
-    assert 0 < record["agreement"] < 1
+    by_area = record["uncertainty_mean"] / record["area_fraction"]
+    assert record["uncertainty_by_area"] == pytest.approx(by_area)
 
 
 def test_a_record_survives_json(photo, predictor, tmp_path):

@@ -38,7 +38,6 @@ def test_a_network_without_a_side_is_as_before_and_never_in_doubt(image):
     found = ask(brightness, image)
     np.testing.assert_allclose(found.logits, brightness(image), atol=1e-5)
     assert found.deviation.max() < 1e-6
-    assert found.agreement == 1.0
 
 
 def test_the_mean_of_the_views_has_no_side(image):
@@ -48,7 +47,6 @@ def test_the_mean_of_the_views_has_no_side(image):
         np.testing.assert_allclose(turned.logits, seen(found.logits, *view), atol=1e-5)
         np.testing.assert_allclose(turned.deviation, seen(found.deviation, *view), atol=1e-6)
     assert found.deviation.mean() > 0.1
-    assert found.agreement < 0.9
 
 
 def test_the_probability_is_averaged_and_not_the_logit(image):

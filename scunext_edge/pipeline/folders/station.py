@@ -47,7 +47,7 @@ COLUMNS = {
     "tta": "bool_",
     "uncertainty": "string",
     "uncertainty_mean": "float64",
-    "agreement": "float64",
+    "uncertainty_by_area": "float64",
 }
 WRITTEN = ("mask", "overlay", "seg", "uncertainty")  # columns that name a file
 

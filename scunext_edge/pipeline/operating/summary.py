@@ -21,14 +21,12 @@ Numbers = npt.NDArray[np.float64]
 Picks = npt.NDArray[np.intp]  # images that were drawn
 
 BAD = 0.7  # a Dice below it is a mask that would better not be used
-# signals of a bad mask: where they are high the mask is doubted
+# what a bad mask may be told by: low confidence, or views that differ
 SIGNALS: Mapping[str, str] = {
     "confidence": "the network's own confidence, of one view",
     "deviation": "mean deviation over the picture",
     "deviation_by_area": "deviation over the area of the mask",
-    "agreement": "Dice of the views with their mean",
 }
-_RISING = ("deviation", "deviation_by_area")
 _RESAMPLES = 1000
 
 
@@ -163,8 +161,7 @@ def _doubts(plain: Sequence[Row], rows: Sequence[Row]) -> dict[str, Numbers]:
     if plain[0]["confidence"] is not None:
         found["confidence"] = -np.array([row["confidence"] for row in plain])
     for name in list(SIGNALS)[1:]:
-        values = np.array([row[name] for row in rows])
-        found[name] = values if name in _RISING else -values
+        found[name] = np.array([row[name] for row in rows])
     return found
 
 

@@ -171,14 +171,17 @@ def test_a_row_says_how_it_was_cut_and_what_the_views_disagree_on(folder, job):
         assert (row["threshold"], row["tta"]) == (0.4, True)
         assert Path(job.out, row["uncertainty"]).is_file()
         assert row["uncertainty_mean"] == pytest.approx(0, abs=1e-6)  # this engine sees no sides
-        assert row["agreement"] == 1
+        assert row["uncertainty_by_area"] == pytest.approx(0, abs=1e-5)
     Path(job.out, "z.png.uncertainty.png").unlink()
     assert segment_folders([folder], replace(job, threshold=0.4, tta=True)).kept == 5
 
 
 def test_rows_of_a_version_without_thresholds_are_kept(folder, job):
     segment_folders([folder], job)
-    journal, new = Path(job.out, JOURNAL), ("threshold", "tta", "uncertainty", "agreement")
+    journal, new = (
+        Path(job.out, JOURNAL),
+        ("threshold", "tta", "uncertainty", "uncertainty_by_area"),
+    )
     rows = [json.loads(line) for line in journal.read_text().splitlines()]
     old = [{key: value for key, value in row.items() if key not in new} for row in rows]
     journal.write_text("".join(json.dumps(row) + "\n" for row in old))
