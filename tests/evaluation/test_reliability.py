@@ -42,3 +42,8 @@ def test_pictures_that_err_to_both_sides_are_each_wrong_and_together_right():
     assert (one + other).ece == pytest.approx(0)
     assert (one + other).brier == pytest.approx(0.25)
     assert (one + other).pixels.sum() == 200
+
+
+def test_too_much_in_one_bin_does_not_make_up_for_too_little_in_another():
+    both = reliability(*picture(0.2, 0)) + reliability(*picture(0.8, 100))
+    assert both.ece == pytest.approx(0.2)

@@ -26,7 +26,9 @@ def _reliability(record: Mapping[str, Any]) -> str:
     """Frequency against probability; below, the share of the pixels in each bin."""
     networks = record["networks"]
     figure = drawing.new_figure(max(4.3, 3.4 * len(networks)), 4.4)
-    panels = figure.subplots(2, len(networks), squeeze=False, height_ratios=[3, 1], sharex="col")
+    panels = figure.subplots(
+        2, len(networks), squeeze=False, height_ratios=[3, 1], sharex="col", sharey="row"
+    )
     for column, network in enumerate(networks):
         above, below = panels[:, column]
         above.plot([0, 1], [0, 1], color=GREY, lw=0.8)

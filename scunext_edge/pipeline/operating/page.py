@@ -10,6 +10,7 @@ from scunext_edge.report.markdown import table
 from scunext_edge.report.numbers import MINUS, drop, score
 
 Record = Mapping[str, Any]
+FEW = 10  # pictures: a mean of fewer is not shown
 
 
 def to_markdown(record: Record, *, figures: Sequence[str] = ()) -> str:
@@ -135,7 +136,7 @@ def corruptions(record: Record) -> list[str]:
                 score(it["dice"]),
                 _interval(it["drop"]) if it["severity"] else "",
                 f"{100 * refused['share']:.0f} %" if refused else "no limits",
-                "none" if it["dice_kept"] is None else score(it["dice_kept"]),
+                _kept(it),
             ]
         lines.append(cells)
     heads = ["corruption", "severity", "level"]
@@ -149,6 +150,14 @@ def corruptions(record: Record) -> list[str]:
 def name_of(network: Mapping[str, Any]) -> str:
     """``scunext FP32 on native``."""
     return f"{network['model']} {network['precision'].upper()} on {network['backend']}"
+
+
+def _kept(it: Mapping[str, Any]) -> str | None:
+    """Dice of those that are not refused, where they are enough for a mean."""
+    refused = it["refused"]
+    if refused is None or refused["of"] - refused["hits"] < FEW:
+        return None
+    return score(it["dice_kept"])
 
 
 def _interval(it: Mapping[str, float]) -> str:
