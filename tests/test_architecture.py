@@ -64,7 +64,8 @@ LIGHT = [
     "models.catalogue", "pipeline.bench", "pipeline.folders.run", "pipeline.folders.worker",
     "pipeline.operating.study", "pipeline.quality.study", "pipeline.quantize.quantize",
     "pipeline.verify.verify", "progress", "quality.assess", "report.write", "results",
-    "runtime.predict_files", "runtime.registry", "serve.run", "serve.worker", "tables", "web.pack", "weights.shipped",
+    "runtime.predict_files", "runtime.registry", "serve.run", "serve.worker", "tables",
+    "web.pack", "weights.shipped",
 ]  # fmt: skip
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))

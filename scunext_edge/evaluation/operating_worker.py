@@ -45,13 +45,13 @@ class _Subject:
 
 
 def work(job: dict[str, Any]) -> list[list[Row]]:
-    """For each of ``subjects``, a row for each image of ``source``; ``ask`` says which.
+    """For each of ``subjects``, a row for each image of ``ids``; ``ask`` says which.
 
     "plain": scores at the subject's thresholds, reliability, flags; with ``curve``, Dice at
     every threshold. "views": the mean of eight views, and how they differ. The name of a
     corruption: Dice and flags at every severity.
     """
-    dataset = Source.from_json(job["source"]).open()
+    dataset = Source.from_json(job["source"]).open().subset(job["ids"])
     subjects = [_opened(it, job) for it in job["subjects"]]
     ask = _ask(job)
     rows: list[list[Row]] = [[] for _ in subjects]

@@ -31,6 +31,7 @@ KIND, PIECE = "operating-point", "operating-piece"
 WORKER = "scunext_edge.evaluation.operating_worker"
 RECORD, PAGE = "operating-point.json", "operating-point.md"
 HALF = 0.5
+_AT_ONCE = 100  # images: what an interruption may cost, and how often the bar moves
 # what the answers of a network depend on, beside the images
 _DEPENDS = ("artifact_id", "backend", "backend_version", "device", "limits_id")
 
@@ -145,7 +146,7 @@ def _network(
 def _rows(
     settings: Settings, subjects: Sequence[Mapping[str, Any]], asked: _Asked, advance: Advance
 ) -> list[list[Row]]:
-    """Of every network: those that are stored, and the others from one child."""
+    """Of every network: those that are stored, and the others from a child for some images each."""
     paths = [settings.out / "pieces" / _key(side) / f"{asked.name}.json" for side in settings.sides]
     about = [
         {
@@ -157,43 +158,56 @@ def _rows(
         for subject, thresholds in zip(subjects, asked.thresholds, strict=True)
     ]
     rows = [_stored(*it) for it in zip(paths, about, strict=True)]
-    missing = [at for at, it in enumerate(rows) if it is None]
-    advance(asked.name, 0, 1)
-    if missing:
-        job = {
-            "subjects": [
-                {
-                    "artifact": str(settings.sides[at].artifact.directory),
-                    "backend": settings.sides[at].backend,
-                    "device": settings.sides[at].device,
-                    "thresholds": list(asked.thresholds[at]),
-                    "limits": str(settings.limits) if settings.limits else None,
-                }
-                for at in missing
-            ],
-            "threads": settings.threads,
-            "source": asked.source.to_json(),
-            "ask": asked.ask,
-            "curve": asked.curve,
-        }
-        answer = isolate.call(WORKER, job, env=isolate.thread_limits(settings.threads))
+    for start in range(0, len(asked.dataset), _AT_ONCE):
+        ids = asked.dataset.ids[start : start + _AT_ONCE]
+        advance(asked.name, start, len(asked.dataset))
+        missing = [at for at, known in enumerate(rows) if not known.keys() >= set(ids)]
+        if not missing:
+            continue
+        answer = isolate.call(
+            WORKER, _job(settings, asked, missing, ids), env=isolate.thread_limits(settings.threads)
+        )
         for at, came in zip(missing, answer, strict=True):
+            rows[at] |= {row["id"]: row for row in came}
             head = {"schema": SCHEMA, "kind": PIECE, "about": about[at]}
-            write_json(paths[at], {**head, "rows": came})
-            rows[at] = came
-    advance(asked.name, 1, 1)
-    return [it for it in rows if it is not None]
+            write_json(paths[at], {**head, "rows": list(rows[at].values())})
+    advance(asked.name, len(asked.dataset), len(asked.dataset))
+    return [[known[id] for id in asked.dataset.ids] for known in rows]
 
 
-def _stored(path: Path, about: Mapping[str, Any]) -> list[Row] | None:
-    """What an earlier call asked of the same network, engine, limits and images."""
+def _job(
+    settings: Settings, asked: _Asked, missing: Sequence[int], ids: Sequence[str]
+) -> dict[str, Any]:
+    return {
+        "subjects": [
+            {
+                "artifact": str(settings.sides[at].artifact.directory),
+                "backend": settings.sides[at].backend,
+                "device": settings.sides[at].device,
+                "thresholds": list(asked.thresholds[at]),
+                "limits": str(settings.limits) if settings.limits else None,
+            }
+            for at in missing
+        ],
+        "threads": settings.threads,
+        "source": asked.source.to_json(),
+        "ids": list(ids),
+        "ask": asked.ask,
+        "curve": asked.curve,
+    }
+
+
+def _stored(path: Path, about: Mapping[str, Any]) -> dict[str, Row]:
+    """What an earlier call asked of the same network, engine, limits and images, by image."""
     if not path.exists():
-        return None
+        return {}
     try:
         content = read_record(path, kind=PIECE, schema=SCHEMA)
     except ArtifactError:
-        return None  # broken or of another version: ask again
-    return content["rows"] if content.get("about") == about else None
+        return {}  # broken or of another version: ask again
+    if content.get("about") != about:
+        return {}
+    return {row["id"]: row for row in content["rows"]}
 
 
 def _subjects(settings: Settings) -> list[dict[str, Any]]:

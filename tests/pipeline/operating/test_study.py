@@ -97,6 +97,29 @@ def test_what_is_missing_or_altered_is_asked_again_of_that_network_alone(setting
     assert [(job["ask"], len(job["subjects"])) for job in asked] == [("noise", 1), ("hair", 1)]
 
 
+def test_what_was_interrupted_goes_on_where_it_stopped(settings, asked, monkeypatch):
+    monkeypatch.setattr(study, "_AT_ONCE", 2)
+    call = isolate.call
+
+    def interrupted(module, job, *, env=None):
+        if job["ask"] == "defocus" and "test_2" in job["ids"]:
+            raise KeyboardInterrupt
+        return call(module, job, env=env)
+
+    monkeypatch.setattr(isolate, "call", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        operating_point(settings)
+    monkeypatch.setattr(isolate, "call", call)
+    asked.clear()
+    steps = []
+    record = operating_point(settings, advance=lambda *it: steps.append(it))
+    assert (asked[0]["ask"], asked[0]["ids"]) == ("defocus", ["test_2", "test_3"])
+    assert [it for it in steps if it[0] == "noise-test"] == [
+        ("noise-test", done, 4) for done in (0, 2, 4)
+    ]
+    assert record == operating_point(replace(settings, out=settings.out.with_name("whole")))
+
+
 def test_the_threshold_is_chosen_on_one_part_and_measured_on_the_other(settings, asked):
     record = operating_point(settings)
     for network, one, other in zip(
@@ -178,11 +201,12 @@ def test_the_worker_answers_from_a_process_of_its_own(settings, data):
         ],
         "threads": 1,
         "source": Source(folder=str(data), part="val").to_json(),
+        "ids": ["val_0", "val_2"],
         "ask": "plain",
         "curve": True,
     }
     ((first, *more),) = isolate.call(study.WORKER, job)
-    assert (first["id"], len(more)) == ("val_0", 2)
+    assert (first["id"], len(more)) == ("val_0", 1)
     assert first["curve"][49] == first["dice"][0] > 0.5  # at a half
 
 
