@@ -1,4 +1,4 @@
-"""Which commit made a file: that of the checkout, marked where its code was changed."""
+"""Which commit made a file, marked where its code was changed; what counts of code."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ import subprocess
 import pytest
 
 from scunext_edge import __version__, provenance
+from scunext_edge.provenance import digest_of
+
+SOURCE = '''
+def half(value: float) -> float:
+    """The half."""
+    return value / 2  # not a third
+'''
 
 
 @pytest.fixture
@@ -60,3 +67,22 @@ def test_an_installed_package_has_no_commit(tmp_path, monkeypatch):
 def test_without_git_there_is_no_commit(checkout, monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert provenance.commit() is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("The half.", "One of two."),
+        ("  # not a third", ""),
+        ("value: float", "value"),
+        ('    """The half."""\n', ""),
+    ],
+)
+def test_words_and_types_do_not_count(before, after):
+    assert before in SOURCE
+    assert digest_of([SOURCE.replace(before, after)]) == digest_of([SOURCE])
+
+
+@pytest.mark.parametrize(("before", "after"), [("/ 2", "/ 3"), ("value / 2", "2 / value")])
+def test_what_is_computed_does(before, after):
+    assert digest_of([SOURCE.replace(before, after)]) != digest_of([SOURCE])

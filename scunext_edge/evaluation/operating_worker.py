@@ -22,7 +22,8 @@ from scunext_edge.evaluation.reliability import reliability
 from scunext_edge.evaluation.thresholds import dice_curve
 from scunext_edge.metrics import score
 from scunext_edge.quality.limits import Limits, load_limits
-from scunext_edge.runtime.predictor import Prediction, Predictor, logit_of
+from scunext_edge.quality.signals import CLIP, confidence
+from scunext_edge.runtime.predictor import Prediction, Predictor, at_image_size, logit_of
 from scunext_edge.runtime.registry import open_runner
 from scunext_edge.runtime.runner import Runner
 from scunext_edge.weights.shipped import limits_of
@@ -104,13 +105,17 @@ def _plain(sample: Sample, subject: _Subject, curve: bool) -> Row:
 
 
 def _views(sample: Sample, subject: _Subject) -> Row:
-    found = subject.predictor(views=True).predict(sample.image_hwc)
+    run = subject.predictor(views=True).run(sample.image_hwc)
+    found = at_image_size(run, *sample.mask_hw.shape)
+    assert run.views is not None
     assert found.deviation_hw is not None
-    total = float(found.deviation_hw.sum())
+    clipped = np.clip(run.views.logits.astype(np.float64), -CLIP, CLIP)
+    total, pixels = float(found.deviation_hw.sum()), int(found.mask.sum())
     return {
         "dice": _short(score(found.mask, sample.mask_hw).dice),
+        "confidence_of_views": confidence(clipped, clipped > 0),
         "deviation": total / found.mask.size,
-        "deviation_by_area": total / max(int(found.mask.sum()), 1),
+        "deviation_by_area": total / pixels if pixels else None,  # as ``predict`` says
     }
 
 

@@ -1,20 +1,20 @@
 """A digest of the code that decides a trial's numbers: the same after a new comment or format.
 
 A commit changes with every document. What counts is what a trial computes with: the shared modules
-below, those of its network, and the network's line in the registry; without comments, docstrings
-and annotations. Codes that were shown to compute the same stand in ``same_code.toml``.
+below, those of its network, and the network's line in the registry, as ``provenance.digest_of``
+reads them. Codes that were shown to compute the same stand in ``same_code.toml``.
 """
 
 from __future__ import annotations
 
 import ast
-import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
 from scunext_edge.experiments.protocol import shipped_toml
+from scunext_edge.provenance import digest_of
 
 ROOT = Path(__file__).resolve().parent.parent
 # What only loads, logs or stores is not among them; that a picture decodes to the same pixels is
@@ -34,7 +34,6 @@ SHARED = (
     "training/step.py",
     "training/teacher.py",
 )
-_WORDLESS = {"annotation", "returns", "type_comment", "type_ignores", "type_params", "kind"}
 _NETWORK = re.compile(r"^from scunext_edge\.models\.(\w+) import", re.MULTILINE)
 
 
@@ -61,19 +60,6 @@ def kinds(digests: Iterable[str]) -> int:
     return len(apart)
 
 
-def digest_of(sources: Iterable[str]) -> str:
-    """16 hexadecimal digits over the meaning of Python sources, in their order."""
-    total = hashlib.sha256()
-    for source in sources:
-        tree = ast.parse(source)
-        for node in ast.walk(tree):
-            body = getattr(node, "body", None)
-            if isinstance(body, list):
-                node.body = [each for each in body if not _says_nothing(each)]  # type: ignore[attr-defined]
-        total.update(_told(tree).encode() + b"\n")
-    return total.hexdigest()[:16]
-
-
 def _network(model: str) -> Iterator[str]:
     """The files of a network of ours: its module and those that it imports from beside it."""
     waiting = [model.removesuffix("-paper").removesuffix("-l")]
@@ -96,22 +82,3 @@ def _registered(model: str) -> str:
                 if isinstance(key, ast.Constant) and key.value == model:
                     return ast.unparse(value)
     return ""
-
-
-def _says_nothing(node: ast.AST) -> bool:
-    """A docstring, or another constant that stands alone."""
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-
-
-def _told(node: object) -> str:
-    """A tree as text that no release of Python changes: empty fields are left out."""
-    if isinstance(node, ast.AST):
-        parts = [
-            f"{name}={_told(value)}"
-            for name, value in ast.iter_fields(node)
-            if value not in (None, []) and name not in _WORDLESS
-        ]
-        return f"{type(node).__name__}({','.join(parts)})"
-    if isinstance(node, list):
-        return f"[{','.join(map(_told, node))}]"
-    return repr(node)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scunext_edge.pipeline.operating.summary import SIGNALS
+from scunext_edge.pipeline.operating.summary import RIVAL, SIGNALS
 from scunext_edge.report.markdown import table
 from scunext_edge.report.numbers import MINUS, drop, score
 
@@ -116,8 +116,9 @@ def doubts(record: Record) -> list[str]:
         f"{network['views']['bad']} of {name_of(network)}" for network in record["networks"]
     )
     below = record["networks"][0]["views"]["dice_below"]
-    heads = ["network", "signal", "AUC", "AUC, more than confidence", "rank correlation with Dice"]
-    return [f"Bad masks (Dice below {below:g}): {bad}.", "", *table(heads, lines)]
+    heads = ["network", "signal", "AUC", f"AUC, more than {SIGNALS[RIVAL]}"]
+    heads.append("rank correlation with Dice")
+    return [f"Bad masks of eight views (Dice below {below:g}): {bad}.", "", *table(heads, lines)]
 
 
 def corruptions(record: Record) -> list[str]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL
 
 from scunext_edge import isolate, provenance
 from scunext_edge.data.corruptions import BY_NAME, CORRUPTIONS
@@ -34,6 +36,23 @@ HALF = 0.5
 _AT_ONCE = 100  # images: what an interruption may cost, and how often the bar moves
 # what the answers of a network depend on, beside the images
 _DEPENDS = ("artifact_id", "backend", "backend_version", "device", "limits_id")
+# the code that answers every question, and what it takes besides for one of them
+ROOT = Path(__file__).resolve().parents[2]
+CODE = (
+    "data/images.py",
+    "data/preprocess.py",
+    "evaluation/operating_worker.py",
+    "metrics.py",
+    "quality/assess.py",
+    "quality/signals.py",
+    "runtime/predictor.py",
+    "runtime/runner.py",
+)
+MORE = {
+    PLAIN: ("evaluation/reliability.py", "evaluation/thresholds.py"),
+    VIEWS: ("runtime/symmetries.py",),
+}
+FAULTS = ("data/corruptions.py",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +140,13 @@ def operating_point(
     return record
 
 
+@cache
+def code_digest(ask: str) -> str:
+    """16 hexadecimal digits of the code that answers ``ask``, as of ``provenance.digest_of``."""
+    names = (*CODE, *MORE.get(ask, FAULTS))
+    return provenance.digest_of((ROOT / name).read_text(encoding="utf-8") for name in names)
+
+
 def _network(
     choice: Choice,
     on_val: Sequence[Row],
@@ -151,6 +177,8 @@ def _rows(
     about = [
         {
             **{name: subject[name] for name in _DEPENDS},
+            "code": code_digest(asked.ask),
+            "pillow": PIL.__version__,  # reads pictures, and makes the fault jpeg
             "images": asked.dataset.hash,
             "thresholds": list(thresholds),
             "levels": list(BY_NAME[asked.ask].levels) if asked.ask in BY_NAME else None,
@@ -198,7 +226,7 @@ def _job(
 
 
 def _stored(path: Path, about: Mapping[str, Any]) -> dict[str, Row]:
-    """What an earlier call asked of the same network, engine, limits and images, by image."""
+    """What an earlier call asked of the same network, engine, limits, code and images, by image."""
     if not path.exists():
         return {}
     try:

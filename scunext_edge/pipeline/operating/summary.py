@@ -21,9 +21,12 @@ Numbers = npt.NDArray[np.float64]
 Picks = npt.NDArray[np.intp]  # images that were drawn
 
 BAD = 0.7  # a Dice below it is a mask that would better not be used
-# what a bad mask may be told by: low confidence, or views that differ
+# What a bad mask of eight views may be told by: low confidence, or views that differ. Measured
+# against RIVAL, the confidence of the very mask that is judged.
+RIVAL = "confidence_of_views"
 SIGNALS: Mapping[str, str] = {
-    "confidence": "the network's own confidence, of one view",
+    "confidence_of_views": "confidence of the mean of eight views",
+    "confidence": "confidence of one view",
     "deviation": "mean deviation over the picture",
     "deviation_by_area": "deviation over the area of the mask",
 }
@@ -74,17 +77,17 @@ def views(plain: Sequence[Row], rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _signal(name: str, doubts: Mapping[str, Numbers], dice: Numbers) -> dict[str, Any]:
-    """How well one doubt tells bad masks from the others, and how much better than confidence."""
-    doubt, bad, sure = doubts[name], dice < BAD, doubts.get("confidence")
+    """How well one doubt tells bad masks from the others, and how much better than the rival."""
+    doubt, bad, rival = doubts[name], dice < BAD, doubts[RIVAL]
 
     def gain(at: Picks) -> float | None:
-        one, other = _auc(doubt[at], bad[at]), None if sure is None else _auc(sure[at], bad[at])
+        one, other = _auc(doubt[at], bad[at]), _auc(rival[at], bad[at])
         return None if one is None or other is None else one - other
 
     return {
         "name": name,
         "auc": _resampled(lambda at: _auc(doubt[at], bad[at]), len(dice)),
-        "auc_gain": None if doubt is sure else _resampled(gain, len(dice)),
+        "auc_gain": None if name == RIVAL else _resampled(gain, len(dice)),
         "spearman": _resampled(lambda at: spearman(-doubt[at], dice[at]), len(dice)),
     }
 
@@ -118,8 +121,7 @@ def lines(
             _marked(one["dice"][0], one["flags"]),
             *(f"{it:.5g}" for it in (one["dice"][1], *one["iou"], own.ece, own.brier)),
             f"{eight['dice']:.5g}",
-            "" if one["confidence"] is None else f"{one['confidence']:.5g}",
-            *(f"{eight[name]:.5g}" for name in list(SIGNALS)[1:]),
+            *("" if it is None else f"{it:.5g}" for it in _signals(one, eight).values()),
         ]
         for of in faults.values():
             cells += map(_marked, of[at]["dice"], of[at]["flags"])
@@ -156,13 +158,23 @@ def _line(
 
 
 def _doubts(plain: Sequence[Row], rows: Sequence[Row]) -> dict[str, Numbers]:
-    """Every signal, turned so that a higher one is a mask to doubt."""
+    """Every signal, turned so that a higher one is a mask to doubt.
+
+    An empty mask has no deviation by area. It is doubted most, as by its confidence, which is 0.
+    """
+    each = [_signals(one, eight) for one, eight in zip(plain, rows, strict=True)]
     found = {}
-    if plain[0]["confidence"] is not None:
-        found["confidence"] = -np.array([row["confidence"] for row in plain])
-    for name in list(SIGNALS)[1:]:
-        found[name] = np.array([row[name] for row in rows])
+    for name in SIGNALS:
+        values = [it[name] for it in each]
+        if name.startswith("deviation"):
+            found[name] = np.array([np.inf if it is None else it for it in values])
+        elif None not in values:  # one view has a confidence only where a network has limits
+            found[name] = -np.array(values, np.float64)
     return found
+
+
+def _signals(one: Row, eight: Row) -> dict[str, float | None]:
+    return {name: (one if name == "confidence" else eight)[name] for name in SIGNALS}
 
 
 def _resampled(statistic: Callable[[Picks], float | None], count: int) -> dict[str, float] | None:
