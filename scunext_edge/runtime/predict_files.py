@@ -23,7 +23,7 @@ from scunext_edge.runtime.contour import contour, overlay
 from scunext_edge.runtime.dicom_seg import Algorithm, Segmented, write_seg
 from scunext_edge.runtime.predictor import Predictor
 from scunext_edge.runtime.symmetries import MOST
-from scunext_edge.storage import new_file
+from scunext_edge.storage import new_file, storage_errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +92,9 @@ def _predicted(
     deviation = prediction.deviation_hw
     if deviation is not None:
         _write_image(deviation_path, _shades(deviation))
+    else:  # an earlier call's would lie beside a mask that it is not of
+        with storage_errors(deviation_path):
+            deviation_path.unlink(missing_ok=True)
     with_seg = wanted.seg is not None and picture.source == "dicom"
     if wanted.seg is not None and with_seg:
         assert wanted.algorithm is not None

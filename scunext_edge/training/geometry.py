@@ -47,7 +47,8 @@ def close_up(image: Tensor, mask: Tensor, rng: np.random.Generator) -> tuple[Ten
     row, column = points[rng.integers(len(points))]
     top = min(max(int(row) - tall // 2, 0), height - tall)
     left = min(max(int(column) - wide // 2, 0), width - wide)
-    return _window(image, mask, (top, tall), (left, wide))
+    # of the target's pixel centres: "nearest" takes its corners, and moves the edge by half a pixel
+    return _window(image, mask, (top, tall), (left, wide), nearest="nearest-exact")
 
 
 def edge_points(mask: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
@@ -85,10 +86,15 @@ def moved(
 
 
 def _window(
-    image: Tensor, mask: Tensor, rows: tuple[int, int], columns: tuple[int, int]
+    image: Tensor,
+    mask: Tensor,
+    rows: tuple[int, int],
+    columns: tuple[int, int],
+    *,
+    nearest: str = "nearest",
 ) -> tuple[Tensor, Tensor]:
     """A part of the picture, given by (start, length) of each axis, stretched to its size."""
     (top, tall), (left, wide) = rows, columns
     window, size = (..., slice(top, top + tall), slice(left, left + wide)), tuple(mask.shape[2:])
     image = functional.interpolate(image[window], size, mode="bilinear")
-    return image, functional.interpolate(mask[window], size, mode="nearest")
+    return image, functional.interpolate(mask[window], size, mode=nearest)

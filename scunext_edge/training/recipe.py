@@ -92,6 +92,11 @@ class Recipe:
                 raise ConfigError(f"there is no {name} {getattr(self, name)!r}", hint=hint)
         if not isinstance(self.sides, bool):
             raise ConfigError(f"sides is true or false, not {self.sides!r}")
+        if self.sides and not self.deep:  # heads without a gradient; DDP's second step would stop
+            raise ConfigError(
+                "the recipe has auxiliary heads (sides) that count nothing (deep = 0)",
+                hint="set deep above 0, as the default 0.5, or leave sides out",
+            )
         check_size(self.size)
 
 

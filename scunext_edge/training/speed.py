@@ -74,8 +74,10 @@ def _peak_bytes(device: torch.device) -> int | None:
         status = Path("/proc/self/status").read_text(encoding="utf-8")
     except OSError:
         return None
-    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
-    return 1024 * int(line.split()[1])
+    for line in status.splitlines():  # not every kernel, or sandbox of one, tells it
+        if line.startswith("VmHWM:"):
+            return 1024 * int(line.split()[1])
+    return None
 
 
 def _least(step: Step, batch: tuple[Tensor, Tensor], device: torch.device) -> dict[str, Any]:

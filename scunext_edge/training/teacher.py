@@ -40,7 +40,8 @@ def open_teacher(
     """What ``recipe`` and ``data`` (the account of a run) allow to learn from.
 
     A teacher that has met images which will be scored tells their masks on. So it has to have been
-    trained on the very images that its student is: the card says which, by their hash.
+    trained on the very images that its student is, and its epoch chosen by the same ones: the card
+    says which, by their hashes, of its training and of its tuning where it was tuned.
     """
     if bool(folders) != (recipe.distil > 0):
         raise ConfigError(
@@ -59,15 +60,18 @@ def open_teacher(
 
 
 def _check(artifact: Artifact, recipe: Recipe, data: Mapping[str, Any]) -> None:
-    account = (artifact.card.details.get("training") or {}).get("data") or {}
-    seen, mine = account.get("train_hash"), data.get("train_hash")
-    if seen is None or seen != mine:
-        raise ConfigError(
-            f"the teacher {artifact.directory} was trained on other images than these "
-            f"({seen or 'its card does not say which'}, not {mine}): it may know those that will "
-            "be scored",
-            hint="train the teacher on the same part of the same data",
-        )
+    details = artifact.card.details
+    for account in ("training", "tuning") if "tuning" in details else ("training",):
+        told = (details.get(account) or {}).get("data") or {}
+        for name, did in (("train_hash", "was trained on"), ("val_hash", "was chosen by")):
+            seen, mine = told.get(name), data.get(name)
+            if seen is None or seen != mine:
+                raise ConfigError(
+                    f"the teacher {artifact.directory} {did} other images than these ({account}: "
+                    f"{seen or 'its card does not say which'}, not {mine}): it may know those that "
+                    "will be scored",
+                    hint="train the teacher on the same parts of the same data",
+                )
     if artifact.spec.size != recipe.size:
         raise ConfigError(
             f"the teacher {artifact.directory} takes {artifact.spec.size} pixels, "

@@ -73,6 +73,23 @@ def test_eight_views_add_a_map_of_their_uncertainty(photo, fake_runner, tmp_path
     assert record["uncertainty_by_area"] == pytest.approx(by_area)
 
 
+def test_an_older_map_does_not_stay_beside_the_mask_of_one_view(photo, fake_runner, tmp_path):
+    paths, out = [photo("a.png"), photo("b.png")], tmp_path / "out"
+    list(predict_files(paths, Predictor(fake_runner, views=True), out))
+    assert (out / "a.uncertainty.png").exists()
+    (record,) = predict_files(paths[:1], Predictor(fake_runner), out)
+    assert record["uncertainty"] is None
+    assert not (out / "a.uncertainty.png").exists()
+    assert (out / "b.uncertainty.png").exists()  # of a mask that is still its own
+
+
+def test_a_map_that_is_an_input_is_not_removed(photo, predictor, tmp_path):
+    path = photo("a.png")
+    other = photo("a.uncertainty.png")
+    list(predict_files([path, other], predictor, path.parent))
+    assert other.exists()
+
+
 def test_a_record_survives_json(photo, predictor, tmp_path):
     (record,) = predict_files([photo("a.png")], predictor, tmp_path / "out")
     again = json.loads(json.dumps(record, allow_nan=False))

@@ -16,7 +16,11 @@ def picture():
     return torch.from_numpy(image)[None], torch.from_numpy(mask)[None, None]
 
 
-@pytest.mark.parametrize("way", ["close_up", "cropped", "turned", "moved"])
+# the share of pixels in which both may differ: those of the edge that are rounded another way
+APART = {"turned": 0.0, "moved": 0.001, "close_up": 0.008, "cropped": 0.015}
+
+
+@pytest.mark.parametrize("way", APART)
 def test_picture_and_mask_go_together(picture, way):
     rng = np.random.default_rng(5)
     for _ in range(8):
@@ -26,7 +30,7 @@ def test_picture_and_mask_go_together(picture, way):
         assert mask.shape == (1, 1, 64, 64)
         assert set(mask.unique().tolist()) <= {0, 1}
         differ = (image[0, 0].float() >= 127.5) != mask[0, 0].bool()
-        assert differ.float().mean() < 0.03  # of the edge's pixels, rounded another way
+        assert differ.float().mean() <= APART[way]
         assert mask.any()
 
 

@@ -64,6 +64,14 @@ def test_a_missing_setting_is_named():
         from_mapping(settings)
 
 
+def test_heads_that_count_nothing_are_refused_with_a_remedy():
+    with pytest.raises(ConfigError, match=r"sides.*deep = 0") as caught:
+        preset("fast", sides=True, deep=0.0)
+    assert "0.5" in caught.value.hint
+    assert preset("fast", sides=True, deep=0.1).sides
+    assert not preset("fast", deep=0.0).sides
+
+
 @pytest.mark.parametrize(
     ("setting", "value"),
     [

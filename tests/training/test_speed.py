@@ -42,6 +42,12 @@ def test_the_most_that_was_held_counts_what_is_free_again():
     assert speed._peak_bytes(torch.device("cpu")) >= before + (64 << 20)
 
 
+@pytest.mark.parametrize("status", ["Name:\tpython\nVmRSS:\t  1024 kB\n", ""])
+def test_a_system_that_tells_no_peak_has_none(monkeypatch, status):
+    monkeypatch.setattr(speed.Path, "read_text", lambda path, encoding: status)
+    assert speed._peak_bytes(torch.device("cpu")) is None
+
+
 def test_what_is_timed_as_ours_is_the_step_of_a_run(monkeypatch):
     called = []
     monkeypatch.setattr(speed, "take_step", lambda *batch, **at: called.append(at))

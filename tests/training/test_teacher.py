@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from scunext_edge.artifacts import load
 from scunext_edge.errors import ConfigError
 from scunext_edge.models.checkpoint import load_network
 from scunext_edge.training import train as training
@@ -67,7 +68,12 @@ def test_a_run_says_who_taught_it_and_goes_on_with_the_same_alone(taught, job):
 
 @pytest.mark.parametrize(
     ("data", "said"),
-    [({"train_hash": "other"}, "other images"), ({}, "other images")],
+    [
+        ({"train_hash": "other", "val_hash": "v"}, "was trained on other images"),
+        ({"train_hash": "t", "val_hash": "other"}, "was chosen by other images"),
+        ({"train_hash": "t"}, "was chosen by other images"),
+        ({}, "was trained on other images"),
+    ],
 )
 def test_a_teacher_of_other_images_is_refused(taught, data, said):
     _folder, asked = taught
@@ -83,6 +89,28 @@ def test_a_teacher_whose_card_does_not_say_what_it_saw_is_refused(taught, tmp_pa
     random_network("unext", tmp_path / "random", size=64)
     with pytest.raises(ConfigError, match="does not say which"):
         open_teacher([tmp_path / "random"], asked.recipe, {})
+
+
+@pytest.mark.parametrize(
+    ("tuned_on", "said"),
+    [
+        ({"train_hash": "t", "val_hash": "v"}, None),
+        ({"train_hash": "other", "val_hash": "v"}, r"trained on other images .*\(tuning: other"),
+        ({"train_hash": "t", "val_hash": "other"}, r"chosen by other images .*\(tuning: other"),
+        ({}, "does not say which"),
+    ],
+)
+def test_what_a_teacher_was_tuned_on_counts_as_well(taught, job, tuned_on, said):
+    _folder, asked = taught
+    data = {**asked.data, **tuned_on} if tuned_on else {}
+    tuned = replace(job("tuned", epochs=1), data=data, account="tuning")
+    own = load(taught[0]).card.details["training"]
+    best = train(replace(tuned, details={"training": own})).directory
+    if said is None:
+        assert open_teacher([best], asked.recipe, asked.data)[0] is not None
+        return
+    with pytest.raises(ConfigError, match=said):
+        open_teacher([best], asked.recipe, asked.data)
 
 
 def test_a_teacher_of_another_size_is_refused(taught):

@@ -174,6 +174,9 @@ def test_a_row_says_how_it_was_cut_and_what_the_views_disagree_on(folder, job):
         assert row["uncertainty_by_area"] == pytest.approx(0, abs=1e-5)
     Path(job.out, "z.png.uncertainty.png").unlink()
     assert segment_folders([folder], replace(job, threshold=0.4, tta=True)).kept == 5
+    assert [*Path(job.out).rglob("*.uncertainty.png")]
+    segment_folders([folder], replace(job, threshold=0.4))
+    assert not [*Path(job.out).rglob("*.uncertainty.png")]  # nothing beside a mask of one view
 
 
 def test_rows_of_a_version_without_thresholds_are_kept(folder, job):

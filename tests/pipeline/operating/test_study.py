@@ -13,6 +13,7 @@ from PIL import Image
 
 from scunext_edge import isolate
 from scunext_edge.data.corruptions import CORRUPTIONS, SEVERITIES
+from scunext_edge.data.datasets import Sample
 from scunext_edge.data.source import Source
 from scunext_edge.data.synthetic import draw
 from scunext_edge.errors import ConfigError
@@ -20,6 +21,9 @@ from scunext_edge.evaluation import operating_worker
 from scunext_edge.pipeline.operating import figures, page, study, summary
 from scunext_edge.pipeline.operating.study import Settings, operating_point
 from scunext_edge.pipeline.verify.settings import Side
+from scunext_edge.runtime.predict_files import predict_files
+from scunext_edge.runtime.predictor import Predictor
+from scunext_edge.runtime.registry import open_runner
 from scunext_edge.storage import read_json, write_json
 from scunext_edge.weights.shipped import names, shipped
 
@@ -95,6 +99,52 @@ def test_what_is_missing_or_altered_is_asked_again_of_that_network_alone(setting
     write_json(noise[1], {**content, "about": {**content["about"], "images": "other"}})
     operating_point(settings)
     assert [(job["ask"], len(job["subjects"])) for job in asked] == [("noise", 1), ("hair", 1)]
+
+
+@pytest.fixture
+def code(monkeypatch, tmp_path):
+    """The files whose meaning counts, copied, so that a test may change them."""
+    for name in {*study.CODE, *study.FAULTS, *sum(study.MORE.values(), ())}:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text((study.ROOT / name).read_text("utf-8"), "utf-8")
+    monkeypatch.setattr(study, "ROOT", tmp_path)
+    monkeypatch.setattr(study, "code_digest", study.code_digest.__wrapped__)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "asks"),
+    [
+        ("data/corruptions.py", {"jpeg", "hair"}),
+        ("evaluation/thresholds.py", {"plain"}),
+        ("evaluation/reliability.py", {"plain"}),
+        ("runtime/symmetries.py", {"views"}),
+        ("runtime/predictor.py", {"plain", "views", "jpeg", "hair"}),
+    ],
+)
+def test_an_answer_goes_by_the_code_that_gives_it(code, name, asks):
+    before = {ask: study.code_digest(ask) for ask in ("plain", "views", "jpeg", "hair")}
+    source = (code / name).read_text("utf-8")
+    for more, wanted in (("# a comment\n", set()), ("\nCHANGED = 1\n", asks)):
+        (code / name).write_text(source + more, "utf-8")
+        assert {ask for ask in before if study.code_digest(ask) != before[ask]} == wanted
+
+
+def test_faults_of_other_code_and_all_of_another_pillow_are_asked_again(
+    settings, asked, code, monkeypatch
+):
+    settings = replace(settings, sides=settings.sides[:1])
+    operating_point(settings)
+    whole = [job["ask"] for job in asked]
+    asked.clear()
+    with (code / "data/corruptions.py").open("a", encoding="utf-8") as stream:
+        stream.write("\nCHANGED = 1\n")
+    operating_point(settings)
+    assert [job["ask"] for job in asked] == [it.name for it in CORRUPTIONS]
+    asked.clear()
+    monkeypatch.setattr(study.PIL, "__version__", "0.1")
+    operating_point(settings)
+    assert [job["ask"] for job in asked] == whole
 
 
 def test_what_was_interrupted_goes_on_where_it_stopped(settings, asked, monkeypatch):
@@ -208,6 +258,70 @@ def test_the_worker_answers_from_a_process_of_its_own(settings, data):
     ((first, *more),) = isolate.call(study.WORKER, job)
     assert (first["id"], len(more)) == ("val_0", 1)
     assert first["curve"][49] == first["dice"][0] > 0.5  # at a half
+
+
+def told(dice, **signals):
+    """Rows of one view and of eight, for the summary of views."""
+    plain = [{"dice": [0.8], "confidence": it} for it in signals["confidence"]]
+    rows = [
+        {"dice": one, **{name: values[at] for name, values in signals.items()}}
+        for at, one in enumerate(dice)
+    ]
+    return plain, rows
+
+
+def test_a_doubt_is_measured_beside_the_confidence_of_the_same_mask(monkeypatch):
+    monkeypatch.setattr(summary, "_RESAMPLES", 20)
+    plain, rows = told(
+        [0.9, 0.9, 0.2, 0.3],
+        confidence=[0.1, 0.2, 0.9, 0.8],  # one view was sure of what eight got wrong
+        confidence_of_views=[0.9, 0.8, 0.2, 0.1],
+        deviation=[0.3, 0.1, 0.2, 0.2],
+        deviation_by_area=[0.1, 0.1, 0.5, 0.6],
+    )
+    found = {it["name"]: it for it in summary.views(plain, rows)["signals"]}
+    assert {name: it["auc"]["value"] for name, it in found.items()} == {
+        "confidence_of_views": 1.0,
+        "confidence": 0.0,
+        "deviation": 0.5,
+        "deviation_by_area": 1.0,
+    }
+    assert found["confidence_of_views"]["auc_gain"] is None
+    gains = {name: it["auc_gain"]["value"] for name, it in found.items() if it["auc_gain"]}
+    assert gains == {"confidence": -1.0, "deviation": -0.5, "deviation_by_area": 0.0}
+
+
+def test_an_empty_mask_has_no_deviation_by_area_and_is_doubted_most(monkeypatch):
+    monkeypatch.setattr(summary, "_RESAMPLES", 20)
+    plain, rows = told(
+        [0.9, 0.8, 0.0],
+        confidence=[0.9, 0.8, 0.0],
+        confidence_of_views=[0.9, 0.8, 0.0],
+        deviation=[0.1, 0.1, 0.001],
+        deviation_by_area=[0.1, 0.2, None],
+    )
+    *_, found = summary.views(plain, rows)["signals"]
+    assert (found["name"], found["auc"]["value"]) == ("deviation_by_area", 1.0)
+    assert found["spearman"]["value"] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("light", [True, False])
+def test_views_are_told_as_predict_tells_them(settings, tmp_path, light):
+    """With a mask or an empty one: the worker's row agrees with the record of predict."""
+    runner = open_runner(settings.sides[0].artifact, "fake")
+    get, lean = runner.get, np.linspace(-3, 3, runner.spec.size, dtype=np.float32)
+    runner.get = lambda: {"logits": get()["logits"] + (lean if light else -50)}
+    image = np.full((40, 60, 3), 10, np.uint8)
+    image[10:30, 20:40] = 240
+    Image.fromarray(image).save(tmp_path / "a.png")
+    (record,) = predict_files([tmp_path / "a.png"], Predictor(runner, views=True), tmp_path / "out")
+    subject = operating_worker._Subject(runner=runner, limits=None, thresholds=(0.5,))
+    sample = Sample(id="a", image_hwc=image, mask_hw=image[..., 0] > 100)
+    row = operating_worker._views(sample, subject)
+    assert row["deviation"] == pytest.approx(record["uncertainty_mean"])
+    assert row["deviation_by_area"] == record["uncertainty_by_area"]
+    assert (row["deviation_by_area"] is None) == (not light)
+    assert 0 < row["confidence_of_views"] < 1 if light else row["confidence_of_views"] == 0
 
 
 def test_ranks_agree_as_spearman_says():
