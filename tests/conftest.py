@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -18,6 +19,10 @@ from scunext_edge.runtime.precision import sums_saturate
 DERMOSCOPIC = "1.2.840.10008.5.1.4.1.1.77.1.7"
 PATIENT = ("Doe^Jane", "MRN-4711")  # must never be seen in a message
 SOURCES = Path(native.__file__).parent / "csrc"
+
+# A shell lets what it starts in the background ignore Ctrl-C, and every child inherits that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

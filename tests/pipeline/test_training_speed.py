@@ -101,6 +101,7 @@ def test_every_round_holds_every_case_in_an_order_of_its_own():
     assert cases[0] != cases[1] != cases[2]
 
 
+@pytest.mark.slow  # `make test-long`
 def test_a_case_is_timed_in_a_process_with_its_own_threads():
     job = next(training_speed._jobs(Settings(threads=(1,), warmup=1, steps=2, batch=2, size=32)))
     timed = training_speed._timed({**job, "kind": "loader"})
@@ -109,6 +110,7 @@ def test_a_case_is_timed_in_a_process_with_its_own_threads():
     assert timed["after"]["monotonic_s"] > timed["before"]["monotonic_s"]
 
 
+@pytest.mark.slow  # `make test-long`
 def test_a_small_measurement_from_end_to_end(tmp_path, capsys, monkeypatch):
     from scunext_edge.training import speed
     from scunext_edge.training.limit import Rates

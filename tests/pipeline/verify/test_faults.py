@@ -9,6 +9,7 @@ from scunext_edge.runtime import built_for
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
+pytestmark = pytest.mark.slow  # plants every fault for real: `make test-long`
 
 
 def test_every_fault_is_caught_and_the_network_itself_passes(capsys):
