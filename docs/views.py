@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from scunext_edge import cli_measure
+from scunext_edge.experiments.parts import spread_over
 from scunext_edge.experiments.results import Results, load_results
 from scunext_edge.experiments.text import rows as rows_of
 from scunext_edge.experiments.text import written
@@ -357,7 +358,8 @@ def _by(found: Results) -> str:
     terms, protocol = found.terms, found.terms["protocol"]
     head = (
         f"Protocol {protocol['name']} ({protocol['label']}): {terms['data']['images']} images of "
-        f"{terms['data']['name']}, in percent, mean ± standard deviation over splits."
+        f"{terms['data']['name']}, in percent, mean ± standard deviation over "
+        f"{spread_over(terms)}."
     )
     if protocol["reduced"]:
         head += " **Reduced**: these rows compare with each other, and stand beside no others."

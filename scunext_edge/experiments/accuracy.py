@@ -7,7 +7,7 @@ from typing import Any
 
 from scunext_edge.errors import ConfigError
 from scunext_edge.experiments.analysis import RowFound, analyse
-from scunext_edge.experiments.parts import all_cuts, parts_of
+from scunext_edge.experiments.parts import all_cuts, parts_of, spread_over
 from scunext_edge.experiments.results import load_results
 
 # Of an arm: whatever is set besides name and network makes it another network than its name says.
@@ -48,6 +48,7 @@ def accuracy_of(path: Path) -> dict[str, Any]:
         "size": protocol["size"],
         "data": dict(terms["data"]),
         "splits": len(all_cuts(terms)),
+        "over": spread_over(terms),
         "rows": [_row(row) for row in rows],
     }
 

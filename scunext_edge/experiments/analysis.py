@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from scunext_edge.experiments.parts import cut_names
+from scunext_edge.experiments.parts import cut_names, redrawn
 from scunext_edge.experiments.results import Results
 from scunext_edge.experiments.sources import kinds
 from scunext_edge.experiments.statistics import (
@@ -115,7 +115,7 @@ def analyse(found: Results) -> Analysis:
     cuts = cut_names(found.terms["splits"])
     factors = tuple(found.terms["factors"])
     base = found.terms.get("base") or (arms[0] if factors else None)
-    drawn = found.terms["splits"]["kind"] != "fixed"
+    drawn = redrawn(found.terms["splits"])
     asked = tuple(found.terms.get("scores") or ())
     metrics = (*METRICS, *(metric for score in asked for metric in FURTHER[score]))
     return Analysis(
@@ -127,7 +127,7 @@ def analyse(found: Results) -> Analysis:
         differences=tuple(
             _differences(arms, cuts, trials, ("dice", *asked), base=base, drawn=drawn)
         ),
-        effects=tuple(_effects(found.terms["arms"], factors, cuts, trials)),
+        effects=tuple(_effects(found.terms["arms"], factors, cuts, trials, drawn=drawn)),
         codes=codes_of(found),
     )
 
@@ -172,7 +172,7 @@ def _differences(
 ) -> Iterator[Difference]:
     """Every arm against the base, of a grid the one with nothing on; without a base all pairs.
 
-    Where splits are not ``drawn``, trainings share all images and differ in their seeds alone: the
+    Where splits are not ``drawn``, trainings share all test images and differ in their seeds: the
     images that other splits would have are no part of the question, nor of the variance.
     """
     pairs = (
@@ -203,7 +203,12 @@ def _differences(
 
 
 def _effects(
-    arms: Sequence[Mapping[str, Any]], factors: tuple[str, ...], cuts: Sequence[str], trials: Trials
+    arms: Sequence[Mapping[str, Any]],
+    factors: tuple[str, ...],
+    cuts: Sequence[str],
+    trials: Trials,
+    *,
+    drawn: bool,
 ) -> Iterator[Effect]:
     """Main effects and interactions from folds in which every combination was trained."""
     on = {str(arm["name"]): set(arm["on"]) for arm in arms}
@@ -211,6 +216,7 @@ def _effects(
     if not factors or not whole:
         return
     made = []
+    share = _test_share([trials[next(iter(on)), cut] for cut in whole]) if drawn else 0.0
     orders = range(1, len(factors) + 1)
     for subset in itertools.chain(*(itertools.combinations(factors, n) for n in orders)):
         signs = {name: _sign(states, subset) for name, states in on.items()}
@@ -222,9 +228,7 @@ def _effects(
         made.append(
             Effect(
                 factors=subset,
-                splits=over_splits(
-                    by_fold, test_share=_test_share([trials[next(iter(on)), c] for c in whole])
-                ),
+                splits=over_splits(by_fold, test_share=share),
                 trainings=sign_flips(units),
                 least=least_p(len(units)),
                 folds=sign_flips(by_fold),

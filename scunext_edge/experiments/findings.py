@@ -166,7 +166,16 @@ def _said_of_changes(differences: Sequence[Difference], metric: Metric) -> Itera
                 f"{metric.interval(each.splits)} over splits (p {chance(each.holm)} after Holm)."
             )
     if open_ := [each.arm for each in known if not _apart(each.splits)]:
-        yield f"No difference can be told from zero over splits: {_listed(open_, most=28)}."
+        yield (
+            f"No difference in {metric.name} can be told from zero over splits: "
+            f"{_listed(open_, most=28)}."
+        )
+    if doubtful := [each.arm for each in known if _apart(each.splits) and not each.significant]:
+        yield (
+            f"The intervals are not adjusted for the number of rows. After Holm, p of "
+            f"{metric.name} is {LEVEL} or more for {_listed(doubtful, most=28)}: among so many "
+            "rows, chance alone can give such an interval."
+        )
 
 
 def chance(value: float | None) -> str:

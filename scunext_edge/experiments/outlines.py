@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from scunext_edge.data.datasets import open_dataset
 from scunext_edge.data.images import read_mask
 from scunext_edge.errors import require
 from scunext_edge.evaluation.boundary_worker import distances
+from scunext_edge.experiments.sources import digest_of
 
 _TOLERANCE = 1.0  # of the surface Dice that is computed along, and not kept
 
@@ -47,3 +50,15 @@ def outlines(data: Path, ids: Sequence[str], masks: Path) -> Mapping[str, Outlin
         reach = diagonal if hd95 is None else hd95
         found[sample.id] = Outline(hd95=reach, share=reach / diagonal, empty=hd95 is None)
     return found
+
+
+def code_of_hd95() -> str:
+    """A digest of the code above that measures: it is no part of that of a training."""
+    return digest_of(inspect.getsource(each) for each in (outlines, distances))
+
+
+def is_outdated(record: Mapping[str, Any], scores: Sequence[str]) -> bool:
+    """Whether the HD95 of a record, where it is asked for, was measured by other code."""
+    if "hd95" not in scores or "hd95_code" not in record:
+        return False
+    return bool(record["hd95_code"] != code_of_hd95())

@@ -30,10 +30,14 @@ class RowPace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """``dice``: by split, the best of the row whose best is least, so that every row reaches it."""
+    """``dice``: by split, the best of the row whose best is least, so that every row reaches it.
+
+    ``taught``: rows whose times leave out the training of their teachers.
+    """
 
     dice: Mapping[str, float]
     rows: tuple[RowPace, ...]
+    taught: tuple[str, ...] = ()
 
 
 def curve_of(run: Path, *, epochs: int) -> dict[str, list[float]]:
@@ -55,7 +59,8 @@ def pace_of(found: Results) -> Pace | None:
         return None
     dice = {cut: min(max(trials[arm, cut]["curve"]["val_dice"]) for arm in arms) for cut in whole}
     rows = tuple(_row(arm, [(trials[arm, cut], dice[cut]) for cut in whole]) for arm in arms)
-    return Pace(dice=dice, rows=rows)
+    taught = tuple(str(arm["name"]) for arm in found.terms["arms"] if arm.get("teacher"))
+    return Pace(dice=dice, rows=rows, taught=taught)
 
 
 def reached(curve: Mapping[str, Sequence[float]], dice: float) -> tuple[int, float] | None:

@@ -63,6 +63,18 @@ def drawn(splits: Mapping[str, Any]) -> str:
     )
 
 
+def redrawn(splits: Mapping[str, Any]) -> bool:
+    """Whether each split tests other images; else trainings on the same ones differ by seed."""
+    return splits["kind"] in ("random", "folds")
+
+
+def spread_over(terms: Mapping[str, Any]) -> str:
+    """What a standard deviation is over: ``splits``, ``seeds``, or both in tables apart."""
+    several = [each for each in splits_of(terms) if redrawn(each) or len(each["seeds"]) > 1]
+    what = dict.fromkeys("splits" if redrawn(each) else "seeds" for each in several)
+    return " or ".join(what) or "seeds"
+
+
 def of_parts(splits: Mapping[str, Any]) -> str:
     """Which parts of the data set's own split take part, where not all do."""
     parts = splits.get("parts")

@@ -21,7 +21,7 @@ from scunext_edge.data.splits import (
     make_folds,
     make_split,
 )
-from scunext_edge.errors import ArtifactError, ConfigError
+from scunext_edge.errors import ArtifactError, ConfigError, require
 from scunext_edge.experiments.parts import cut_names
 from scunext_edge.experiments.protocol import Protocol
 from scunext_edge.experiments.question import Arm, Question, Splits
@@ -156,6 +156,7 @@ def make_plan(
                 teachers=tuple(made[name] for name in arm.teacher),
             )
         trials += made.values()
+    _check_trials(trials)
     return Plan(
         question=question,
         protocol=protocol,
@@ -163,6 +164,46 @@ def make_plan(
         data={"name": whole.name, "images": len(whole), "hash": whole.hash},
         trials=tuple(trials),
     )
+
+
+def _check_trials(trials: Sequence[Trial]) -> None:
+    """What could not be trained, or be told from another row, is refused before all else."""
+    by_key: dict[str, Trial] = {}
+    for trial in trials:
+        row = f"the row {trial.arm.name!r}"
+        if bool(trial.teachers) != (trial.recipe.distil > 0):
+            lacks = "distil is 0" if trial.teachers else "it has no teacher"
+            raise ConfigError(
+                f"{row} cannot be trained: distillation needs a teacher and a weight, and {lacks}",
+                hint="give both, teacher = ... and recipe = { distil = 1.0 }, or neither",
+            )
+        other = by_key.setdefault(trial.key, trial)
+        if other is not trial:
+            raise ConfigError(
+                f"{trial.name} and {other.name} are one and the same trial: network, options, "
+                "recipe and images are equal",
+                hint="leave one of the two rows out, or change what was to differ",
+            )
+    for arm in {trial.arm.name: trial.arm for trial in trials if trial.recipe.sides}.values():
+        _check_sides(arm)
+
+
+def _check_sides(arm: Arm) -> None:
+    """Build the network without its weights, and put heads to it."""
+    require("torch", "torch", needed_for="side maps")
+    import torch
+
+    from scunext_edge.models import registry
+    from scunext_edge.training.sides import WithHeads
+
+    with torch.device("meta"):
+        network = registry.build(arm.model, **arm.options)
+        try:
+            WithHeads(network)
+        except ConfigError as error:
+            raise ConfigError(
+                f"the row {arm.name!r} cannot be trained: {error}", hint=error.hint
+            ) from error
 
 
 def _shared(recipe: Recipe, devices: int) -> Recipe:
@@ -204,13 +245,18 @@ def _taking_part(data: Path, every: Sequence[Splits]) -> tuple[Dataset, Split | 
 def _fixed(
     splits: Splits, whole: Dataset, own: Split, pairs: Sequence[tuple[str, str]]
 ) -> list[Cut]:
-    """The data set's own split for each seed, without training images that look like scored."""
+    """The data set's own split for each seed, without images that look like those scored later.
+
+    No training image looks like one of validation or test, none of validation like one of test.
+    """
     here = {*whole.ids}
-    scored = {*own.val, *own.test}
-    near = {one for pair in pairs for one, other in (pair, pair[::-1]) if other in scored}
+
+    def near(scored: set[str]) -> set[str]:
+        return {one for pair in pairs for one, other in (pair, pair[::-1]) if other in scored}
+
     split = Split(
-        train=tuple(id for id in own.train if id in here - near),
-        val=tuple(id for id in own.val if id in here),
+        train=tuple(id for id in own.train if id in here - near({*own.val, *own.test})),
+        val=tuple(id for id in own.val if id in here - near({*own.test})),
         test=tuple(id for id in own.test if id in here),
         calibration=(),
         source=own.source,

@@ -14,7 +14,7 @@ from scunext_edge.experiments import results
 from scunext_edge.experiments.cluster import run_on_ray
 from scunext_edge.experiments.launch import epochs_done
 from scunext_edge.experiments.local import run_local
-from scunext_edge.experiments.outlines import check
+from scunext_edge.experiments.outlines import check, is_outdated
 from scunext_edge.experiments.pace import curve_of
 from scunext_edge.experiments.plan import Plan, Trial
 from scunext_edge.experiments.sources import code_digest, is_same
@@ -75,47 +75,63 @@ def look(plan: Plan, wanted: Sequence[Trial], settings: Settings) -> State:
     """
     stored = results.finished(settings.record, plan.terms)
     _check_settings(plan, stored.values(), settings.record)
-    done, begun, foreign = {}, {}, []
+    done: dict[str, Mapping[str, Any]] = {}
+    begun: dict[str, int] = {}
+    foreign: list[str] = []
     for trial in wanted:
         folder = folder_of(settings.out, trial)
         record = stored.get(trial.key) or _kept(folder / RECORD, trial.key)
-        lacks = record and any(score not in record for score in plan.question.scores)
-        made_by = record["code"] if record else (_kept(folder / JOB, trial.key) or {}).get("code")
-        if made_by is not None and not is_same(made_by, _code(trial)):
+        if _is_foreign(trial, record, stored, settings.out):
             foreign.append(trial.name)
             if settings.other_code == "redo":
                 continue
-        if record and not lacks:
-            done[trial.key] = _with_curve(record, folder, trial)
+        if record and not _lacks(record, plan.question.scores):
+            own = {"name": trial.name, "arm": trial.arm.name, "cut": trial.cut.name}
+            done[trial.key] = {**_with_curve(record, folder, trial), **own}
         elif epochs := epochs_done(folder):
             begun[trial.key] = epochs
     if foreign and settings.other_code == "ask":
         raise ConfigError(
-            f"{len(foreign)} trials were made by other code than this, {foreign[0]} among them",
+            f"{len(foreign)} trials, or those that teach them, were made by other code than this, "
+            f"{foreign[0]} among them",
             hint="--other-code keep: take them as they are; --other-code redo: make them anew",
         )
-    _require_teachers(wanted, done, settings)
+    _require_teachers(wanted, done, begun, settings)
     return State(wanted=tuple(wanted), done=done, begun=begun)
 
 
 def _require_teachers(
-    wanted: Sequence[Trial], done: dict[str, Mapping[str, Any]], settings: Settings
+    wanted: Sequence[Trial],
+    done: dict[str, Mapping[str, Any]],
+    begun: dict[str, int],
+    settings: Settings,
 ) -> None:
     """A trial that is to be made needs its teachers' weights, of which a record is none.
 
-    A teacher that is wanted too and has no weights here is made anew: it leaves ``done``.
+    A teacher that is wanted too and has no finished weights here is made: it leaves ``done``.
     """
+    asked = {each.key for each in wanted}
     for trial in reversed(wanted):  # teachers stand before those whom they teach
         for teacher in trial.teachers if trial.key not in done else ():
-            if _weights(settings.out, teacher).is_dir():
+            anew = settings.other_code == "redo" and _is_foreign(teacher, None, {}, settings.out)
+            if _can_teach(settings.out, teacher) and (teacher.key in asked or not anew):
                 continue
-            if teacher.key not in {each.key for each in wanted}:
+            if teacher.key not in asked:
+                what = "is of other code" if anew else "is not trained to its end"
                 raise ConfigError(
-                    f"{trial.name} learns from {teacher.name}, whose weights are not in "
-                    f"{settings.out}",
+                    f"{trial.name} learns from {teacher.name}, which {what} in {settings.out}",
                     hint=f"make it too: add {teacher.arm.name} to --models, or its name to --only",
                 )
             done.pop(teacher.key, None)
+            if epochs := epochs_done(folder_of(settings.out, teacher)):
+                begun[teacher.key] = epochs
+
+
+def _can_teach(out: Path, trial: Trial) -> bool:
+    """Whether its best weights are there and final: from its first epoch on it has some."""
+    folder = folder_of(out, trial)
+    ended = epochs_done(folder) >= trial.recipe.epochs or _kept(folder / RECORD, trial.key)
+    return bool(ended) and _weights(out, trial).is_dir()
 
 
 def _weights(out: Path, trial: Trial) -> Path:
@@ -150,7 +166,11 @@ def run(
     if state.missing:
         check(plan.question.scores)
     results.add(settings.record, plan.terms, list(state.done.values()))
-    jobs = [(job_of(plan, trial, settings), _cleared(settings, trial)) for trial in state.missing]
+    _clear(state.missing, settings)
+    jobs = [
+        (job_of(plan, trial, settings), folder_of(settings.out, trial).resolve())
+        for trial in state.missing
+    ]
     order = [_depth(trial) for trial in state.missing]
     count = len(state.done)
 
@@ -169,9 +189,11 @@ def run(
     failed: list[ScunextEdgeError] = []
     for depth in sorted(set(order)):
         ready = []
-        for job, folder in (each for each, at in zip(jobs, order, strict=True) if at == depth):
-            if all(Path(teacher).is_dir() for teacher in job["teachers"]):
-                ready.append((job, folder))
+        for trial, (job, folder), at in zip(state.missing, jobs, order, strict=True):
+            if at != depth:
+                continue
+            if all(_can_teach(settings.out, teacher) for teacher in trial.teachers):
+                ready.append(({**job, **_taught_by(trial, settings.out)}, folder))
             else:
                 failed.append(EngineError(f"{job['name']} has no teacher: it could not be made"))
         failed += _made(ready, settings, on_record, on_look)
@@ -233,13 +255,60 @@ def folder_of(out: Path, trial: Trial) -> Path:
     return out / "trials" / trial.key
 
 
-def _cleared(settings: Settings, trial: Trial) -> Path:
-    """The trial's folder; what other code left there is removed if the user said so."""
-    folder = folder_of(settings.out, trial)
-    job = _kept(folder / JOB, trial.key)
-    if settings.other_code == "redo" and job and not is_same(job["code"], _code(trial)):
-        shutil.rmtree(folder)
-    return folder.resolve()
+def _clear(trials: Sequence[Trial], settings: Settings) -> None:
+    """Remove what other code left in the trials' folders, if the user said so."""
+    if settings.other_code != "redo":
+        return
+    begun = [trial for trial in trials if (folder_of(settings.out, trial) / JOB).exists()]
+    # All are looked at before the first goes: a student is told by its teacher's folder.
+    for trial in [each for each in begun if _is_foreign(each, None, {}, settings.out)]:
+        shutil.rmtree(folder_of(settings.out, trial))
+
+
+def _is_foreign(
+    trial: Trial,
+    record: Mapping[str, Any] | None,
+    stored: Mapping[str, Mapping[str, Any]],
+    out: Path,
+) -> bool:
+    """Whether other code than this made a trial (or began it), or a teacher of its.
+
+    A finished trial's record says by what code its teachers were made; else their folders do, or
+    their records.
+    """
+    held = record or _kept(folder_of(out, trial) / JOB, trial.key) or {}
+    codes = [(trial, held.get("code"))]
+    teachers = list(_all_teachers(trial))
+    told = held.get("teacher_codes") or []
+    codes += list(zip(teachers, told, strict=False))
+    if not (record and told):
+        codes += [(each, _teachers_code(each, stored, out)) for each in teachers]
+    return any(code is not None and not is_same(code, _code(each)) for each, code in codes)
+
+
+def _teachers_code(trial: Trial, stored: Mapping[str, Mapping[str, Any]], out: Path) -> str | None:
+    folder = folder_of(out, trial)
+    made = (_kept(folder / name, trial.key) for name in (JOB, RECORD))
+    held = next((each for each in made if each), None) or stored.get(trial.key)
+    return str(held["code"]) if held else None
+
+
+def _taught_by(trial: Trial, out: Path) -> dict[str, list[str]]:
+    """By what code the teachers were made, for the job of a trial that has some."""
+    codes = [_teachers_code(each, {}, out) or _code(each) for each in _all_teachers(trial)]
+    return {"teacher_codes": codes} if codes else {}
+
+
+def _all_teachers(trial: Trial) -> Iterator[Trial]:
+    """Its teachers, and theirs."""
+    for teacher in trial.teachers:
+        yield teacher
+        yield from _all_teachers(teacher)
+
+
+def _lacks(record: Mapping[str, Any], scores: Sequence[str]) -> bool:
+    """Whether a record has to be completed: its network is scored again, and not trained."""
+    return any(score not in record for score in scores) or is_outdated(record, scores)
 
 
 def _code(trial: Trial) -> str:

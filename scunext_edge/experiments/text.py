@@ -29,7 +29,14 @@ from scunext_edge.experiments.findings import (
 )
 from scunext_edge.experiments.pace import Pace, pace_of
 from scunext_edge.experiments.paper import PaperTable, Printed, paper_table
-from scunext_edge.experiments.parts import drawn, of_parts, parts_of, splits_of
+from scunext_edge.experiments.parts import (
+    drawn,
+    of_parts,
+    parts_of,
+    redrawn,
+    splits_of,
+    spread_over,
+)
 from scunext_edge.experiments.protocol import PROTOCOLS
 from scunext_edge.experiments.question import QUESTIONS
 from scunext_edge.experiments.results import Results
@@ -57,6 +64,9 @@ def written(found: Results) -> str:
             parts += [] if several else ["## Differences"]
             parts.append(_differences(part.found, analysis))
         if pace := pace_of(part.found):
+            parts.append(
+                "Time to a validation Dice:" if several else "## Time to a validation Dice"
+            )
             parts.append(_pace(pace))
         if several and (said := list(comparisons(part.found, analysis))):
             parts.append(_listing(said))
@@ -98,17 +108,41 @@ def _head(found: Results) -> str:
     data, protocol = terms["data"], terms["protocol"]
     every = splits_of(terms)
     how = "; ".join(map(drawn, every))
-    recipes = {(one["recipe"]["epochs"], one["recipe"]["size"]) for one in found.trials}
-    told = "; ".join(f"epochs: {epochs}, pixels: {size}" for epochs, size in sorted(recipes))
+    told = _recipes(found)
     done = planned(found) - len(missing_of(found))
     return (
         f"# {terms['title']}\n\n"
-        f"Protocol **{protocol['name']}** ({protocol['label']}): {data['images']} images of "
+        f"Protocol **{protocol['name']}** ({protocol['label']}{_own_presets(terms)}): "
+        f"{data['images']} images of "
         f"{data['name']}{of_parts(every[0])}, {how}"
         f"{f'; {told}' if told else ''}. {done} of {planned(found)} trials. Test images decide "
         "nothing; each is scored once a split, at its own size. Dice and IoU are means over "
-        "images, pooled ones of all pixels together; mean ± standard deviation over splits, in "
-        f"percent. {_HD95 if _has_hd95(terms) else ''}Made by `{command(terms)}`."
+        "images, pooled ones of all pixels together; mean ± standard deviation over "
+        f"{spread_over(terms)}, in percent. {_HD95 if _has_hd95(terms) else ''}"
+        f"Made by `{command(terms)}`."
+    )
+
+
+def _own_presets(terms: Mapping[str, Any]) -> str:
+    """A protocol's label names its recipe, which a row with a preset of its own does not take."""
+    own = ", ".join(f"`{arm['name']}`" for arm in terms["arms"] if arm.get("preset"))
+    return f"; only pixels and images of it for {own}, by presets of their own" if own else ""
+
+
+def _recipes(found: Results) -> str:
+    """Epochs and pixels of the trainings that are there; of which rows, where they differ."""
+    arms: dict[tuple[int, int], list[str]] = {}
+    for one in found.trials:
+        same = arms.setdefault((one["recipe"]["epochs"], one["recipe"]["size"]), [])
+        same += [one["arm"]] if one["arm"] not in same else []
+    if len(arms) == 1:
+        return "; ".join(f"epochs: {epochs}, pixels: {size}" for epochs, size in arms)
+    most = max(map(len, arms.values()), default=0)
+    return "; ".join(
+        f"epochs: {epochs}, pixels: {size} ("
+        + ("most rows" if 2 < len(names) == most else ", ".join(f"`{name}`" for name in names))
+        + ")"
+        for (epochs, size), names in sorted(arms.items())
     )
 
 
@@ -180,11 +214,12 @@ def _differences(found: Results, analysis: Analysis) -> str:
         )
         for name in dict.fromkeys(each.metric for each in analysis.differences)
     ]
-    by = (
-        "Student's t over trainings that differ in their seeds alone"
-        if found.terms["splits"]["kind"] == "fixed"
-        else "Student's t with Nadeau and Bengio's correction for splits that share training images"
-    )
+    if redrawn(found.terms["splits"]):
+        by = "Student's t with Nadeau and Bengio's correction for splits that share training images"
+    elif found.terms["splits"]["kind"] == "fixed":
+        by = "Student's t over trainings that differ in their seeds alone"
+    else:
+        by = "Student's t over seeds, which draw the validation part, and not the test images"
     note = (
         "Paired on the same test images. There is one training of each, so the interval, a "
         "bootstrap over images, is of these networks alone."
@@ -262,7 +297,10 @@ def _pace(pace: Pace) -> str:
         f"split{'' if len(dice) == 1 else 's'}. Minutes are of a clock on the wall, validations "
         "included: they hold for this machine and for what else ran on it."
     )
-    return f"## Time to a validation Dice\n\n{_table(head, rows)}\n\n{note}"
+    if pace.taught:
+        names = ", ".join(f"`{name}`" for name in pace.taught)
+        note += f" The training of the teachers is not in epochs and minutes of {names}."
+    return f"{_table(head, rows)}\n\n{note}"
 
 
 def _minutes(seconds: float | None) -> str:

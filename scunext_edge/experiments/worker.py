@@ -11,13 +11,13 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from scunext_edge.errors import ConfigError, DataError, ScunextEdgeError
-from scunext_edge.experiments.outlines import Outline, check, outlines
+from scunext_edge.errors import ArtifactError, ConfigError, DataError, ScunextEdgeError
+from scunext_edge.experiments.outlines import Outline, check, code_of_hd95, outlines
 from scunext_edge.experiments.sources import code_digest
 from scunext_edge.storage import locked, read_json, write_json
 
@@ -79,6 +79,9 @@ def make(job: Mapping[str, Any], folder: Path) -> dict[str, Any] | None:
             hint="give every machine the same data, and start the experiment anew",
         )
     run = folder / RUN
+    teachers = [Path(folder) for folder in job["teachers"]]
+    if run.exists() and not taught_alike(run, teachers):
+        shutil.rmtree(run)
     resumed = (run / state.FILE).exists()
     train(
         Job(
@@ -88,7 +91,7 @@ def make(job: Mapping[str, Any], folder: Path) -> dict[str, Any] | None:
             val=pack(parts["val"], recipe.size),
             out=run,
             options=job["options"],
-            teachers=[Path(folder) for folder in job["teachers"]],
+            teachers=teachers,
             data={"name": whole.name, **{f"{part}_hash": hashes[part] for part in hashes}},
             accelerator=job["accelerator"],
             devices=job["devices"],
@@ -118,12 +121,30 @@ def make(job: Mapping[str, Any], folder: Path) -> dict[str, Any] | None:
     return record
 
 
+def taught_alike(run: Path, teachers: Sequence[Path]) -> bool:
+    """Whether a run that was cut short had these teachers, with these weights.
+
+    One that had others cannot go on: a teacher that was trained anew makes another trial of it.
+    """
+    from scunext_edge.artifacts import load
+
+    if not teachers:
+        return True
+    try:
+        begun = load(run / "last").card.details["training"]
+    except ArtifactError:
+        return True  # nothing was begun, or it is damaged: the run itself says so
+    told = [each["id"] for each in (begun.get("start") or {}).get("teachers", ())]
+    return told == [load(each).id for each in teachers]
+
+
 def _add_hd95(record: dict[str, Any], found: Mapping[str, Outline]) -> None:
     """Means, how many images had one empty mask, and two more values of every image."""
     every = found.values()
     record["hd95"] = round(sum(each.hd95 for each in every) / len(every), 4)
     record["hd95_share"] = round(sum(each.share for each in every) / len(every), 6)
     record["hd95_empty"] = sum(each.empty for each in every)
+    record["hd95_code"] = code_of_hd95()
     for id, values in record["images"].items():
         values += [round(found[id].hd95, 3), round(found[id].share, 5)]
 
@@ -153,6 +174,7 @@ def _record(
     return {
         **{name: job[name] for name in ("key", "name", "arm", "cut", "model", "options")},
         **{name: job[name] for name in ("recipe", "devices", "hashes", "code")},
+        **{name: job[name] for name in ("teacher_codes",) if name in job},
         "counts": {part: len(ids) for part, ids in job["images"].items()},
         "tool": tool(),
         "machine": {

@@ -55,6 +55,11 @@ def _trained(run: Run, group: Mapping[str, Any], here: set[str]) -> Trained:
     )
 
 
+def _over(group: Mapping[str, Any]) -> str:
+    """What trainings of a network differ in; records from before it was told are of splits."""
+    return str(group.get("over", "splits"))
+
+
 def _timed(run: Run, group: Mapping[str, Any], here: set[str]) -> list[Row]:
     """The FP32 rows of these networks at the size that they were trained at."""
     return [
@@ -69,7 +74,7 @@ def _note(group: Mapping[str, Any], timed: Sequence[Row]) -> Iterator[str]:
     yield (
         f"From {group['file']}: {group['label']}; {group['size']} x {group['size']} pixels, "
         f"{data['images']} images of {data['name']}. Means over test images, ± "
-        f"the standard deviation over splits. These are other weights than "
+        f"the standard deviation over {_over(group)}. These are other weights than "
         "those timed here, scored on other images: no gate and no recommendation looks at them."
     )
     if not timed:
@@ -132,9 +137,9 @@ def _picture(run: Run, group: Mapping[str, Any], here: set[str], *, id: str) -> 
         svg=svg,
         caption=(
             "One point is an FP32 row of this run, at the mean Dice of its network's trainings; "
-            "bars: one standard deviation over splits. In the picture at the top, each point was "
-            "scored with the weights that were timed, on this run's images: the two have no axis "
-            f"in common. Points that found no room for a name: {unnamed}."
+            f"bars: one standard deviation over {_over(group)}. In the picture at the top, each "
+            "point was scored with the weights that were timed, on this run's images: the two have "
+            f"no axis in common. Points that found no room for a name: {unnamed}."
         ),
     )
 

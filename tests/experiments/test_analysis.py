@@ -226,3 +226,59 @@ def test_seeds_of_one_split_are_not_corrected_for_splits_that_overlap(made_up):
 def test_the_text_says_which_parts_the_images_are_of(made_up):
     text = written(with_base(made_up.comparison(0.1), parts=["train", "val"]))
     assert "of its own parts train and val alone" in text
+
+
+def left_out(results):
+    """As if each split was a seed, with the hospital north left out."""
+    trials = [
+        {**one, "cut": one["cut"].replace("split", "seed") + "-test-north"}
+        for one in results.trials
+    ]
+    splits = {"kind": "leave-one-out", "seeds": [1, 2, 3], "groups": ["north"], "column": "origin"}
+    terms = {**results.terms, "splits": {**splits, "val": 0.1}}
+    return replace(results, terms=terms, trials=tuple(trials))
+
+
+def test_seeds_of_a_group_left_out_are_not_corrected_for_splits_either(made_up):
+    results = made_up.comparison(0.02, noise=0.01)
+    (own,), (north,) = (analyse(each(results)).differences for each in (fixed, left_out))
+    assert north.splits == own.splits
+    assert "Nadeau" not in written(left_out(results))
+
+
+def test_a_spread_is_said_to_be_over_what_it_is_over(made_up):
+    results = made_up.comparison(0.02)
+    assert "standard deviation over splits, in" in written(results)
+    for same_test in (fixed, left_out):
+        assert "standard deviation over seeds, in" in written(same_test(results))
+    assert "standard deviation over splits, in" in written(made_up.hospitals(0.1))
+
+
+def test_what_is_told_of_a_change_names_the_metric_and_what_was_not_adjusted(made_up):
+    found = parts_of(made_up.hospitals(0.1, nearer=0.0))[0].found
+    text = said(replace(found, terms={**found.terms, "base": "a"}))
+    assert "No difference in HD95 can be told from zero over splits: b." in text
+    assert "not adjusted for the number of rows" not in text
+
+
+def test_an_interval_that_holm_does_not_confirm_is_said_to_be_unadjusted(made_up):
+    results = made_up.comparison(0.1)
+    (one,) = analyse(with_base(results)).differences
+    doubtful = replace(analyse(with_base(results)), differences=(replace(one, holm=0.2),))
+    text = "\n".join(findings(with_base(results), doubtful))
+    assert "p of Dice is 0.05 or more for b" in text
+    assert "not adjusted" not in said(with_base(results))
+
+
+def test_a_row_with_a_preset_of_its_own_is_not_said_to_follow_the_protocols(made_up):
+    results = made_up.comparison(0.1)
+    arms = [{**arm, "preset": arm["name"]} for arm in results.terms["arms"]]
+    trials = [
+        {**one, "recipe": {"epochs": {"a": 60, "b": 400}[one["arm"]], "size": 32}}
+        for one in results.trials
+    ]
+    mixed = replace(results, terms={**results.terms, "arms": arms}, trials=tuple(trials))
+    head = written(mixed).partition("\n\n")[2].partition("\n\n")[0]
+    assert "(tiny; only pixels and images of it for `a`, `b`, by presets of their own)" in head
+    assert "epochs: 60, pixels: 32 (`a`); epochs: 400, pixels: 32 (`b`)" in head
+    assert "presets of their own" not in written(results)

@@ -91,3 +91,20 @@ def test_a_record_from_before_gets_its_curve_from_the_log_that_is_still_there(
     (stored,) = running.results.load_results(asked.record).trials
     assert stored["curve"] == {"val_dice": [0.0, 0.25], "seconds": [1.3, 1.3]}
     assert curve_of(folder / "training", epochs=2) == stored["curve"]
+
+
+def test_times_and_findings_of_a_table_stand_below_its_heading(made_up):
+    text = written(with_curves(made_up.hospitals(0.1), a=SLOW, b=QUICK))
+    headings = [line for line in text.splitlines() if line.startswith("## ")]
+    assert [line[3:11] for line in headings] == ["5 folds", "Trained ", "Trained "]
+    folds = text.split("\n## ")[1]
+    assert folds.index("Time to a validation Dice:") < folds.index("**b** is better than a")
+
+
+def test_a_taught_row_is_said_to_leave_out_its_teachers_training(made_up):
+    found = with_curves(made_up.comparison(0.1), a=SLOW, b=QUICK)
+    assert "teachers" not in written(found)
+    first, second = found.terms["arms"]
+    terms = {**found.terms, "arms": [first, {**second, "teacher": ["a"]}]}
+    text = written(replace(found, terms=terms))
+    assert "training of the teachers is not in epochs and minutes of `b`" in text

@@ -187,3 +187,37 @@ def test_a_trial_is_taught_by_that_of_the_same_split(planned):
     assert alone.key != plan.trials[1].key
     other = replace_recipe(plan.trials[0], epochs=3)
     assert replace(plan.trials[1], teachers=(other,)).key != plan.trials[1].key
+
+
+@pytest.mark.parametrize(
+    ("arm", "told"),
+    [
+        ({"recipe": {"distil": 1.0}}, "it has no teacher"),
+        ({"teacher": "large"}, "distil is 0"),
+        ({"recipe": {"sides": True}}, "no stages for auxiliary heads"),
+    ],
+)
+def test_a_row_that_cannot_be_trained_is_refused_before_any_is(planned, arm, told):
+    with pytest.raises(ConfigError, match=f"the row 'small' cannot be trained: .*{told}"):
+        planned(arms=[TAUGHT[0], {"name": "small", "model": "unext", **arm}])
+
+
+def test_sides_are_for_a_network_that_has_stages(planned):
+    arm = {"model": "scunext", "recipe": {"sides": True}}
+    assert planned(arms=[arm]).trials[0].recipe.sides
+
+
+def test_two_rows_that_are_the_same_trial_are_refused(planned):
+    arms = [{"name": "one", "model": "unext"}, {"name": "two", "model": "unext"}]
+    with pytest.raises(ConfigError, match="two/split1 and one/split1 are one and the same trial"):
+        planned(arms=arms)
+
+
+def test_no_image_that_chooses_the_epoch_looks_like_one_that_is_scored(planned, own_split):
+    ids = [f"l{index:02}" for index in range(24)]
+    parts = {"train": ids[4:12], "val": ids[:4], "test": ids[12:]}  # l00 looks like l23
+    split = Split(**{k: tuple(v) for k, v in parts.items()}, calibration=(), source="by hand")
+    save_split(own_split / "split.json", split)
+    (trial,) = planned(splits={"kind": "fixed", "seeds": [1]}, data=own_split).trials
+    assert trial.cut.split.val == ("l01", "l02", "l03")
+    assert len(trial.cut.split.test) == 12

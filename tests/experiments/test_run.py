@@ -130,7 +130,7 @@ def test_trials_of_other_code_wait_for_a_word(finished_run, monkeypatch):
     assert look(plan, plan.trials, replace(chosen, other_code="keep")).missing == []
     redo = replace(chosen, other_code="redo")
     assert look(plan, plan.trials, redo).missing == list(plan.trials)
-    running._cleared(redo, plan.trials[0])
+    running._clear(plan.trials, redo)
     assert not folder_of(chosen.out, plan.trials[0]).exists()
 
 
