@@ -65,6 +65,8 @@ def so_far(found: Results) -> Iterator[str]:
         )
     if (codes := codes_of(found)) > 1:
         yield f"The trials were made by {codes} states of the code."
+    if (codes := len({one["hd95_code"] for one in found.trials if "hd95_code" in one})) > 1:
+        yield f"HD95 was measured by {codes} states of its code."
 
 
 def comparisons(found: Results, analysis: Analysis) -> Iterator[str]:

@@ -85,7 +85,7 @@ def look(plan: Plan, wanted: Sequence[Trial], settings: Settings) -> State:
             foreign.append(trial.name)
             if settings.other_code == "redo":
                 continue
-        if record and not _lacks(record, plan.question.scores):
+        if record and not _lacks(record, trial, plan.question.scores, settings.out):
             own = {"name": trial.name, "arm": trial.arm.name, "cut": trial.cut.name}
             done[trial.key] = {**_with_curve(record, folder, trial), **own}
         elif epochs := epochs_done(folder):
@@ -114,7 +114,7 @@ def _require_teachers(
     for trial in reversed(wanted):  # teachers stand before those whom they teach
         for teacher in trial.teachers if trial.key not in done else ():
             anew = settings.other_code == "redo" and _is_foreign(teacher, None, {}, settings.out)
-            if _can_teach(settings.out, teacher) and (teacher.key in asked or not anew):
+            if _has_final_weights(settings.out, teacher) and (teacher.key in asked or not anew):
                 continue
             if teacher.key not in asked:
                 what = "is of other code" if anew else "is not trained to its end"
@@ -127,7 +127,7 @@ def _require_teachers(
                 begun[teacher.key] = epochs
 
 
-def _can_teach(out: Path, trial: Trial) -> bool:
+def _has_final_weights(out: Path, trial: Trial) -> bool:
     """Whether its best weights are there and final: from its first epoch on it has some."""
     folder = folder_of(out, trial)
     ended = epochs_done(folder) >= trial.recipe.epochs or _kept(folder / RECORD, trial.key)
@@ -192,7 +192,7 @@ def run(
         for trial, (job, folder), at in zip(state.missing, jobs, order, strict=True):
             if at != depth:
                 continue
-            if all(_can_teach(settings.out, teacher) for teacher in trial.teachers):
+            if all(_has_final_weights(settings.out, teacher) for teacher in trial.teachers):
                 ready.append(({**job, **_taught_by(trial, settings.out)}, folder))
             else:
                 failed.append(EngineError(f"{job['name']} has no teacher: it could not be made"))
@@ -306,9 +306,15 @@ def _all_teachers(trial: Trial) -> Iterator[Trial]:
         yield from _all_teachers(teacher)
 
 
-def _lacks(record: Mapping[str, Any], scores: Sequence[str]) -> bool:
-    """Whether a record has to be completed: its network is scored again, and not trained."""
-    return any(score not in record for score in scores) or is_outdated(record, scores)
+def _lacks(record: Mapping[str, Any], trial: Trial, scores: Sequence[str], out: Path) -> bool:
+    """Whether a record has to be completed.
+
+    A network whose weights are here is only scored again; for another measure of the same score
+    none is trained again.
+    """
+    if any(score not in record for score in scores):
+        return True
+    return is_outdated(record, scores) and _has_final_weights(out, trial)
 
 
 def _code(trial: Trial) -> str:

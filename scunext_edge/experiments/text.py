@@ -137,10 +137,10 @@ def _recipes(found: Results) -> str:
         same += [one["arm"]] if one["arm"] not in same else []
     if len(arms) == 1:
         return "; ".join(f"epochs: {epochs}, pixels: {size}" for epochs, size in arms)
-    most = max(map(len, arms.values()), default=0)
+    half = sum(map(len, arms.values())) / 2
     return "; ".join(
         f"epochs: {epochs}, pixels: {size} ("
-        + ("most rows" if 2 < len(names) == most else ", ".join(f"`{name}`" for name in names))
+        + ("most rows" if len(names) > max(half, 2) else ", ".join(f"`{name}`" for name in names))
         + ")"
         for (epochs, size), names in sorted(arms.items())
     )

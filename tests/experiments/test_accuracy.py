@@ -60,6 +60,17 @@ def test_a_network_that_was_not_trained_yet_is_left_out(made_up, tmp_path):
     assert (row["model"], row["dice_sd"]) == ("b", None)
 
 
+def test_it_says_what_the_trainings_of_a_network_differ_in(made_up, tmp_path):
+    for kind, over in (("random", "splits"), ("fixed", "seeds")):
+        path = tmp_path / f"{kind}.json"
+        cut = "split1" if kind == "random" else "seed1"
+        terms = made_up.terms(
+            [{"name": "a", "model": "a", "on": []}], splits={"kind": kind}, **SIZE
+        )
+        add(path, terms, [made_up.trial("a", cut, [0.5])])
+        assert accuracy_of(path)["over"] == over
+
+
 def test_splits_of_two_kinds_have_no_mean(made_up, tmp_path):
     both = made_up.hospitals(0.01)
     add(tmp_path / "t.json", both.terms, both.trials)

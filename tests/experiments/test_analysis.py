@@ -166,6 +166,15 @@ def test_images_without_a_distance_are_told(made_up):
     assert "In 2 test images of a" in below["Trained on south, tested on north"]
 
 
+def test_hd95_by_two_codes_is_told(made_up):
+    found = made_up.hospitals(0.1)
+    told_by = [{**one, "hd95_code": "a"} for one in found.trials]
+    mixed = [*told_by[:-1], {**told_by[-1], "hd95_code": "b"}]
+    sentence = "HD95 was measured by 2 states of its code."
+    assert sentence in written(replace(found, trials=tuple(mixed)))
+    assert sentence not in written(replace(found, trials=tuple(told_by)))
+
+
 def test_what_is_missing_of_several_tables_is_told_once(made_up):
     whole = made_up.hospitals(0.1)
     part = replace(whole, trials=whole.trials[:-1])

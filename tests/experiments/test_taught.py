@@ -169,5 +169,6 @@ def test_hd95_by_other_code_is_measured_again(planned, settings):
     for code, missing in ((now, []), ("other", [trial])):
         leave(asked.out, trial, epochs=2, recorded=True, hd95=1.0, hd95_code=code)
         assert look(plan, plan.trials, asked).missing == missing
-    leave(asked.out, trial, epochs=2, recorded=True, hd95=1.0, hd95_code="other")
     assert look(planned(), planned().trials, asked).missing == []
+    shutil.rmtree(folder_of(asked.out, trial) / "training")
+    assert look(plan, plan.trials, asked).missing == []  # it would have to be trained again

@@ -69,6 +69,18 @@ def test_a_network_without_weights_has_the_accuracy_of_its_trainings(
     assert "fast.json" in found.note
 
 
+def test_a_spread_over_seeds_is_not_called_one_over_splits(
+    bare_run: BareRun, rows: list[Row]
+) -> None:
+    group = by("fast", "unet")
+    (before,) = trained(bare_run(rows, trainings=(group,)), drawn=True)
+    (seeds,) = trained(bare_run(rows, trainings=({**group, "over": "seeds"},)), drawn=True)
+    for found, over in ((before, "splits"), (seeds, "seeds")):
+        assert f"standard deviation over {over}" in found.note
+        assert found.picture is not None
+        assert f"standard deviation over {over}" in found.picture.caption
+
+
 def test_networks_that_were_not_timed_here_are_not_shown(
     bare_run: BareRun, rows: list[Row]
 ) -> None:
