@@ -13,7 +13,7 @@ from scunext_edge.data.datasets import open_dataset
 from scunext_edge.data.images import read_mask
 from scunext_edge.errors import require
 from scunext_edge.evaluation.boundary_worker import distances
-from scunext_edge.experiments.sources import digest_of
+from scunext_edge.provenance import digest_of
 
 _TOLERANCE = 1.0  # of the surface Dice that is computed along, and not kept
 

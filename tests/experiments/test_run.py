@@ -173,9 +173,11 @@ def test_a_trial_ends_with_who_started_it_and_its_epochs_are_known(
     folder = folder_of(chosen.out, trial)
     write_json(tmp_path / "job.json", job_of(plan, trial, chosen))
     starter = subprocess.Popen([sys.executable, "-c", script, tmp_path / "job.json", folder])
-    watch.wait_for(lambda: watch.log_of(chosen.out))
-    starter.kill()
-    starter.wait()
+    try:
+        watch.wait_for(lambda: watch.log_of(chosen.out))
+    finally:
+        starter.kill()
+        starter.wait()
     watch.wait_for(lambda: not watch.workers_of(chosen.out))
     assert 1 <= look(plan, plan.trials, chosen).begun[trial.key] < 30
 
