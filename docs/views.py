@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
@@ -10,6 +9,8 @@ from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
 from typing import Any
+
+from marks import WIDTH, console, counted, number, only_record, plain, table
 
 from scunext_edge import cli_measure
 from scunext_edge.experiments.parts import spread_over
@@ -25,13 +26,12 @@ from scunext_edge.report.records import read_run
 from scunext_edge.report.write import ReportFiles
 from scunext_edge.results import Row, rows_from_json
 
-WIDTH = 100  # columns of a terminal
 _SPEED_LIMITS_SINCE = 2  # schema of the record of training speed
 
 
 def _results(paths: Sequence[Path], _: int | None) -> str:
     """The rows of a benchmark that were scored, under a line that says how."""
-    content = _json(paths)
+    content = only_record(paths)
     rows = [row for row in rows_from_json(content) if row.gate is not None]
     data, gate = content["data"], content["gate"]
     latency = next(row.latency_ms for row in rows if row.latency_ms)
@@ -40,7 +40,7 @@ def _results(paths: Sequence[Path], _: int | None) -> str:
     )
     head = (
         f"{data['images']} images of {data['name']} ({data['split']}), on "
-        f"{content['environment']['cpu_model']} with {_counted(rows[0].threads, 'thread')}. "
+        f"{content['environment']['cpu_model']} with {counted(rows[0].threads, 'thread')}. "
         f"Latency: {latency.region}, ms per image, median ± MAD of {latency.processes} processes. "
         f"Drop: mean Dice of the reference minus that of the row, paired per image; the gate lets "
         f"a row pass that is shown to lose {limits} with {100 * gate['confidence']:g} % "
@@ -48,7 +48,7 @@ def _results(paths: Sequence[Path], _: int | None) -> str:
     )
     titles = ("network", "engine", "precision", "ran", "latency", "Dice", "drop")
     titles += ("upper bound", "gate", "size", "doubts")
-    return textwrap.fill(head, WIDTH) + "\n\n" + _table(titles, [_result(row) for row in rows])
+    return textwrap.fill(head, WIDTH) + "\n\n" + table(titles, [_result(row) for row in rows])
 
 
 def _result(row: Row) -> tuple[str, ...]:
@@ -59,11 +59,11 @@ def _result(row: Row) -> tuple[str, ...]:
         precision_name(row),
         (row.precision_ran or "not known").upper(),
         numbers.with_spread(latency.median, latency.mad) if latency else "",
-        _number(row.dice, numbers.score),
-        _number(row.dice_drop, numbers.drop),
-        _number(row.dice_drop_upper, numbers.drop),
+        number(row.dice, numbers.score),
+        number(row.dice_drop, numbers.drop),
+        number(row.dice_drop_upper, numbers.drop),
         row.gate or "",
-        _number(row.size_bytes, numbers.size),
+        number(row.size_bytes, numbers.size),
         str(len(row.doubts)),
     )
 
@@ -71,12 +71,12 @@ def _result(row: Row) -> tuple[str, ...]:
 def _verdict(paths: Sequence[Path], _: int | None) -> str:
     """What ``bench`` printed, after the command that it was called by."""
     run = read_run(paths[0].parent)
-    found, out = verdict.judge(run), _out(_json(paths)["command"])
+    found, out = verdict.judge(run), _out(only_record(paths)["command"])
     files = ReportFiles(
         csv=out / "results.csv", markdown=out / "report.md", html=out / "report.html"
     )
     summary = cli_measure.bench_summary(SimpleNamespace(verdict=found.text, files=files))
-    return _console(f"$ {run.command}\n{summary}")
+    return console(f"$ {run.command}\n{summary}")
 
 
 def _out(words: Sequence[str]) -> Path:
@@ -87,7 +87,7 @@ def _out(words: Sequence[str]) -> Path:
 
 def _shipped(paths: Sequence[Path], _: int | None) -> str:
     """The networks that ship, form by form, with the scores on their cards."""
-    cards = [(path, json.loads(path.read_text(encoding="utf-8"))) for path in paths]
+    cards = [(path, only_record([path])) for path in paths]
     tested = {
         name: scores["images"]
         for _, card in cards
@@ -96,7 +96,7 @@ def _shipped(paths: Sequence[Path], _: int | None) -> str:
     titles = ["network", "form", "parameters", "size"]
     for name, images in tested.items():
         titles += [f"Dice, {name} ({images} images)", "IoU", "drop of Dice (at most)"]
-    return _table(titles, [_form(path, card, list(tested)) for path, card in cards])
+    return table(titles, [_form(path, card, list(tested)) for path, card in cards])
 
 
 def _form(path: Path, card: dict[str, Any], tested: Sequence[str]) -> list[str]:
@@ -118,11 +118,11 @@ def _scores(found: dict[str, Any]) -> list[str]:
 
 def _trained(paths: Sequence[Path], _: int | None) -> str:
     """What ``train`` printed when it had made a checkpoint that ships."""
-    card = _json(paths)
+    card = only_record(paths)
     training, name = card["details"]["training"], card["model"]
     data = training["data"]
     away = f" --away-from data/{data['kept_away_from']}" if data.get("kept_away_from") else ""
-    return _console(
+    return console(
         f"$ scunext-edge train {name} --data data/{data['name']} --out runs/{name}{away}\n"
         f"runs/{name}/best: epoch {training['epoch']}, validation Dice "
         f"{training['val_dice']:.4f}, IoU {training['val_iou']:.4f}"
@@ -131,17 +131,17 @@ def _trained(paths: Sequence[Path], _: int | None) -> str:
 
 def _rows(paths: Sequence[Path], _: int | None) -> str:
     """A record whose ``rows`` are flat: as it is, a key a column."""
-    rows = _json(paths)["rows"]
+    rows = only_record(paths)["rows"]
     titles = list(dict.fromkeys(key for row in rows for key in row))
-    return _table(
+    return table(
         [title.replace("_", " ") for title in titles],
-        [[_plain(row.get(title)) for title in titles] for row in rows],
+        [[plain(row.get(title)) for title in titles] for row in rows],
     )
 
 
 def _speed(paths: Sequence[Path], _: int | None) -> str:
     """Images per second of a training step, ours and plain; memory and the device's limit."""
-    content = _json(paths)
+    content = only_record(paths)
     titles = ["network", "threads", "precision", "plain", "ours", "ratio (least to most)", "loader"]
     rows = [
         [
@@ -155,17 +155,17 @@ def _speed(paths: Sequence[Path], _: int | None) -> str:
     ]
     if content["schema"] >= _SPEED_LIMITS_SINCE:
         titles += ["memory, plain", "memory", "of the limit"]
-    return _table(titles, rows)
+    return table(titles, rows)
 
 
 def _beside_limit(row: dict[str, Any]) -> tuple[str, ...]:
-    memory = (_number(row[name], numbers.size) for name in ("plain_memory_bytes", "memory_bytes"))
+    memory = (number(row[name], numbers.size) for name in ("plain_memory_bytes", "memory_bytes"))
     return (*memory, f"{row['limit_share']:.0%} ({row['bound_by']})")
 
 
 def _kernels(paths: Sequence[Path], _: int | None) -> str:
     """The native engine beside the fastest variant of each other one: 256 x 256, one thread."""
-    content = _json(paths)
+    content = only_record(paths)
     machine = content["environment"]
     head = (
         f"On {machine['cpu_model']} ({machine['native_isa']}), 256 x 256, one thread, the least of "
@@ -175,7 +175,7 @@ def _kernels(paths: Sequence[Path], _: int | None) -> str:
     rows = [row for row in content["rows"] if (row["size"], row["threads"]) == (256, 1)]
     titles = ("network", "precision", "native", "engine", "ran in", "its ms", "times as fast")
     found = [line for row in rows if row["engine"] == "native" for line in _beside(row, rows)]
-    return textwrap.fill(head, WIDTH) + "\n\n" + _table(titles, found)
+    return textwrap.fill(head, WIDTH) + "\n\n" + table(titles, found)
 
 
 def _beside(native: dict[str, Any], rows: Sequence[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
@@ -203,14 +203,14 @@ def _needs(paths: Sequence[Path], _: int | None) -> str:
     """What a device needs that runs the native engine and nothing else, at 256 x 256."""
     titles = ("network", "precision", "library", "model", "memory of a run", "peak of a C process")
     names = ("library_bytes", "model_bytes", "arena_bytes", "peak_rss_bytes")
-    rows = [row for row in _json(paths)["footprints"] if row["size"] == 256]
-    return _table(
+    rows = [row for row in only_record(paths)["footprints"] if row["size"] == 256]
+    return table(
         (*titles, "load to first mask, ms"),
         [
             (
                 *(f"`{row['model']}`", row["precision"].upper()),
-                *(_number(row[name], numbers.size) for name in names),
-                _number(row["load_to_first_mask_ms"], numbers.milliseconds),
+                *(number(row[name], numbers.size) for name in names),
+                number(row["load_to_first_mask_ms"], numbers.milliseconds),
             )
             for row in rows
         ],
@@ -219,7 +219,7 @@ def _needs(paths: Sequence[Path], _: int | None) -> str:
 
 def _trials(paths: Sequence[Path], _: int | None) -> str:
     """How often each answer was given, of equal and of slower pairs."""
-    content = _json(paths)
+    content = only_record(paths)
     answers = ("no difference", "faster", "slower", "inconclusive")
     rows = [
         (f"{sum(found.values())} {sort} pairs", *(str(found.get(it, 0)) for it in answers))
@@ -231,12 +231,12 @@ def _trials(paths: Sequence[Path], _: int | None) -> str:
         f"{context['backend']}, runs of {context['suite']['rounds']} processes of "
         f"{context['suite']['values']} values:"
     )
-    return case + "\n\n" + _table(("", *answers), rows)
+    return case + "\n\n" + table(("", *answers), rows)
 
 
 def _web(paths: Sequence[Path], _: int | None) -> str:
     """The page's engine beside onnxruntime-web, under what a user of the page meets."""
-    content = _json(paths)
+    content = only_record(paths)
     machine, sizes, photo = content["environment"], content["sizes"], content["photo"]
     outline = median(it["total"] for raw in photo["raw_ms"] for it in raw)
     head = (
@@ -252,12 +252,12 @@ def _transcript(paths: Sequence[Path], lines: int | None) -> str:
     """What a command printed, as ``docs/record.py`` stored it."""
     text = paths[0].read_text(encoding="utf-8").rstrip("\n").split("\n")
     shown = text if lines is None or lines >= len(text) else [*text[:lines], "..."]
-    return _console("\n".join(shown))
+    return console("\n".join(shown))
 
 
 def _searched(paths: Sequence[Path], _: int | None) -> str:
     """Of searches: the network wholly in INT8, as it was rounded and as it was tuned."""
-    searches = sorted((_json([path]) for path in paths), key=_hardness)
+    searches = sorted((only_record([path]) for path in paths), key=_hardness)
     about = searches[0]["about"]
     head = (
         f"{about['images']} images of {about['data']} ({about['part']}), on {about['backend']}. "
@@ -277,7 +277,7 @@ def _searched(paths: Sequence[Path], _: int | None) -> str:
         for step in it["steps"]
         if step["name"].startswith(("int8", "qat"))
     ]
-    return textwrap.fill(head, WIDTH) + "\n\n" + _table((*titles, "drop", "upper bound"), rows)
+    return textwrap.fill(head, WIDTH) + "\n\n" + table((*titles, "drop", "upper bound"), rows)
 
 
 def _hardness(search: dict[str, Any]) -> tuple[str, int, bool]:
@@ -287,7 +287,7 @@ def _hardness(search: dict[str, Any]) -> tuple[str, int, bool]:
 
 def _verified(paths: Sequence[Path], _: int | None) -> str:
     """Of verifications: what each candidate loses against its reference, by folder name."""
-    found = [(path.parent.name, _json([path])) for path in paths]
+    found = [(path.parent.name, only_record([path])) for path in paths]
     data = found[0][1]["dataset"]
     head = (
         f"{data['images']} images of {data['name']} ({data['part']}). Loss: mean Dice of the "
@@ -308,12 +308,12 @@ def _verified(paths: Sequence[Path], _: int | None) -> str:
                 f"{numbers.drop(drop['low'])} to {numbers.drop(drop['high'])}",
             )
         )
-    return textwrap.fill(head, WIDTH) + "\n\n" + _table(titles, rows)
+    return textwrap.fill(head, WIDTH) + "\n\n" + table(titles, rows)
 
 
 def _serve(paths: Sequence[Path], _: int | None) -> str:
     """What the server was put through, and what came of it."""
-    content = _json(paths)
+    content = only_record(paths)
     load, settings, served = content["load"], content["settings"], content["served"]
     head = (
         f"{served['model']} {served['form']} on {content['machine']['cpu_model']} with "
@@ -325,12 +325,12 @@ def _serve(paths: Sequence[Path], _: int | None) -> str:
     )
     words = {True: "yes", False: "**no**", None: "not tried"}
     rows = [(it["name"], words[it["passed"]], it["told"]) for it in content["checks"]]
-    return textwrap.fill(head, WIDTH) + "\n\n" + _table(("", "as promised", "what came"), rows)
+    return textwrap.fill(head, WIDTH) + "\n\n" + table(("", "as promised", "what came"), rows)
 
 
 def _quality_flags(paths: Sequence[Path], _: int | None) -> str:
     """The flags of a network: limits and false alarms, under what they rest on."""
-    record = _json(paths)
+    record = only_record(paths)
     return "\n".join([*quality.about(record), "", *quality.flags(record)])
 
 
@@ -338,7 +338,7 @@ def _operating(
     part: Callable[[dict[str, Any]], Sequence[str]],
 ) -> Callable[[Sequence[Path], int | None], str]:
     """A table of an operating point."""
-    return lambda paths, _: "\n".join(part(_json(paths)))
+    return lambda paths, _: "\n".join(part(only_record(paths)))
 
 
 def _experiment(paths: Sequence[Path], lines: int | None) -> str:
@@ -379,9 +379,9 @@ VIEWS: dict[str, Callable[[Sequence[Path], int | None], str]] = {
     "searched": _searched,
     "verified": _verified,
     "quality-flags": _quality_flags,
-    "quality-caught": lambda paths, _: "\n".join(quality.caught(_json(paths))),
-    "quality-kept": lambda paths, _: "\n".join(quality.kept([_json([it]) for it in paths])),
-    "quality-surest": lambda paths, _: "\n".join(quality.surest(_json(paths))),
+    "quality-caught": lambda paths, _: "\n".join(quality.caught(only_record(paths))),
+    "quality-kept": lambda paths, _: "\n".join(quality.kept([only_record([it]) for it in paths])),
+    "quality-surest": lambda paths, _: "\n".join(quality.surest(only_record(paths))),
     "operating-about": _operating(lambda record: [operating.about(record)]),
     "operating-threshold": _operating(operating.thresholds),
     "operating-reliability": _operating(operating.reliability),
@@ -394,40 +394,3 @@ VIEWS: dict[str, Callable[[Sequence[Path], int | None], str]] = {
     "networks": _networks,
     "web": _web,
 }
-
-
-def _json(paths: Sequence[Path]) -> dict[str, Any]:
-    (path,) = paths
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
-
-
-def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [titles, ["---"] * len(titles), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _console(text: str) -> str:
-    """A terminal of ``WIDTH`` columns, which breaks what is longer."""
-    wrapped = (
-        textwrap.fill(line, WIDTH, drop_whitespace=False, break_on_hyphens=False)
-        if len(line) > WIDTH
-        else line
-        for line in text.split("\n")
-    )
-    broken = "\n".join(line.rstrip() for whole in wrapped for line in whole.split("\n"))
-    return f"```console\n{broken}\n```"
-
-
-def _number(value: float | None, form: Callable[[float], str]) -> str:
-    return "" if value is None else form(value)
-
-
-def _plain(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _counted(count: int, thing: str) -> str:
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
