@@ -44,10 +44,11 @@ trials: $(READY)
 test: $(READY)
 	SCUNEXT_REQUIRE=torch,onnxruntime,openvino$(if $(shell command -v c++),$(COMMA)native) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
-# What takes longer than a default run may: devices over real daemons, trainings that are killed or timed, QAT, and faults
-# that are planted.
+# What takes longer than a default run may: devices over real daemons, trainings that are killed, timed or shared by two
+# processes, QAT, faults that are planted, and wheels.
 LONG := $(addprefix tests/,pipeline/remote/test_session.py pipeline/remote/test_bench.py experiments/test_run.py \
-  pipeline/quantize/test_tuned.py pipeline/verify/test_faults.py pipeline/test_training_speed.py)
+  pipeline/quantize/test_tuned.py pipeline/verify/test_faults.py pipeline/test_training_speed.py \
+  training/test_start.py test_packaging.py)
 test-long: $(READY)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m slow $(LONG) $(ARGS)
 

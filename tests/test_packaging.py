@@ -16,6 +16,7 @@ import pytest
 from scunext_edge import __version__
 
 ROOT = Path(__file__).resolve().parent.parent
+pytestmark = pytest.mark.slow  # compiles the native engine: `make test-long`
 
 
 def build(folder, **environment):

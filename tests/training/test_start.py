@@ -109,6 +109,7 @@ def test_asking_for_a_gpu_that_is_not_there_ends_with_code_3(folder, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow  # `make test-long`
 def test_two_processes_share_the_images_and_keep_equal_weights(folder, tmp_path):
     out = tmp_path / "run"
     done = command(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import socket
 import sys
 from pathlib import Path
 
@@ -83,11 +84,18 @@ def test_no_python_at_all(network, tmp_path):
         ("host", "Could not resolve", "give it a Host entry"),
     ],
 )
-def test_a_device_that_cannot_be_reached_says_why(network, python, tmp_path, spoil, message, hint):
+def test_a_device_that_cannot_be_reached_says_why(
+    request, network, python, tmp_path, spoil, message, hint
+):
     machine = network.device(python=python)
     link = network.link(machine)
+    closed = socket.socket()  # bound, so that nobody else gets its port, and not listening
+    request.addfinalizer(closed.close)
+    closed.bind(("127.0.0.1", 0))
     if spoil == "port":
-        machine.stop()
+        text = network.config.read_text()
+        assert str(machine.port) in text
+        network.config.write_text(text.replace(str(machine.port), str(closed.getsockname()[1])))
     elif spoil == "key":
         (tmp_path / "user_key.pub").write_text("")
     else:
