@@ -184,22 +184,27 @@ def _check_trials(trials: Sequence[Trial]) -> None:
                 "recipe and images are equal",
                 hint="leave one of the two rows out, or change what was to differ",
             )
-    for arm in {trial.arm.name: trial.arm for trial in trials if trial.recipe.sides}.values():
-        _check_sides(arm)
+    for trial in {trial.arm.name: trial for trial in trials}.values():
+        if trial.recipe.sides or trial.recipe.restore:
+            _check_heads(trial.arm, trial.recipe)
 
 
-def _check_sides(arm: Arm) -> None:
-    """Build the network without its weights, and put heads to it."""
-    require("torch", "torch", needed_for="side maps")
+def _check_heads(arm: Arm, recipe: Recipe) -> None:
+    """Build the network without its weights, and put to it what only training needs."""
+    require("torch", "torch", needed_for="heads that serve training alone")
     import torch
 
     from scunext_edge.models import registry
+    from scunext_edge.training.restoring import WithRestorer
     from scunext_edge.training.sides import WithHeads
 
     with torch.device("meta"):
         network = registry.build(arm.model, **arm.options)
         try:
-            WithHeads(network)
+            if recipe.sides:
+                WithHeads(network)
+            if recipe.restore:
+                WithRestorer(network)
         except ConfigError as error:
             raise ConfigError(
                 f"the row {arm.name!r} cannot be trained: {error}", hint=error.hint

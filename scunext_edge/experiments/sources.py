@@ -28,6 +28,7 @@ SHARED = (
     "training/geometry.py",
     "training/losses.py",
     "training/passes.py",
+    "training/restoring.py",
     "training/sampling.py",
     "training/schedule.py",
     "training/sides.py",

@@ -41,6 +41,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "missed": (0, 1),
     "focal": (0.1, 10),
     "distil": (0, math.inf),
+    "restore": (0, 0.9),
     "seed": (0, math.inf),
 }
 _WHOLE = ("epochs", "batch", "size", "seed")
@@ -74,6 +75,7 @@ class Recipe:
     missed: float = 0.5  # weight of missed pixels in the overlap term, of false ones 1 - missed
     focal: float = 1.0  # power of the overlap term
     distil: float = 0.0  # weight of the teacher's probabilities as a target; needs a teacher
+    restore: float = 0.0  # share of all steps, the first, that restore hidden patches instead
     size: int = 256
     seed: int = 0
     precision: Literal["fp32", "bf16"] = "bf16"

@@ -1,10 +1,19 @@
-"""What a recipe asks for at one step of the run: the learning rate, the edge term's weight."""
+"""What a recipe asks for at one step: what is learned, the rate, the edge term's weight."""
 
 from __future__ import annotations
 
 import math
 
 from scunext_edge.training.recipe import Recipe
+
+
+def phase(recipe: Recipe, step: int, steps: int) -> tuple[bool, int, int]:
+    """Whether this step restores hidden patches, its number in its phase, and how many that has.
+
+    Each phase has a schedule of its own, from warm-up to ``lr_final``.
+    """
+    first = int(recipe.restore * steps)
+    return (True, step, first) if step < first else (False, step - first, steps - first)
 
 
 def rate(recipe: Recipe, step: int, steps: int) -> float:

@@ -54,7 +54,7 @@ class WithHeads(nn.Module):
             logits: Tensor = self.network(image)
             return logits
         stages = [stage for stage, _ in self._stages()]
-        with _outputs(stages) as given:
+        with outputs(stages) as given:
             logits = self.network(image)
         for stage, head in zip(stages, self.heads, strict=True):
             head(given[stage])
@@ -80,14 +80,14 @@ def side_logits(network: nn.Module) -> Iterator[list[Tensor]]:
     inside = next((it for it in network.modules() if isinstance(it, Supervised)), None)
     heads = list(inside.side_heads()) if inside is not None else []
     sides: list[Tensor] = []
-    with _outputs(heads) as given:
+    with outputs(heads) as given:
         yield sides
     sides.extend(given[head] for head in heads)
 
 
 @contextmanager
-def _outputs(modules: Sequence[nn.Module]) -> Iterator[dict[nn.Module, Tensor]]:
-    """What each of these gives while the block runs."""
+def outputs(modules: Sequence[nn.Module]) -> Iterator[dict[nn.Module, Tensor]]:
+    """What each of these modules gives while the block runs."""
     given: dict[nn.Module, Tensor] = {}
 
     def keep(module: nn.Module, inputs: object, output: Tensor) -> None:

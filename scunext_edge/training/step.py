@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import lightning_fabric
+import numpy as np
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
@@ -20,7 +21,8 @@ from scunext_edge.spec import ModelSpec
 from scunext_edge.training.fake_quantization import FakeQuantized
 from scunext_edge.training.losses import joint_loss
 from scunext_edge.training.recipe import Recipe
-from scunext_edge.training.schedule import edge_weight, rate
+from scunext_edge.training.restoring import WithRestorer, hide, restored, restoring_loss
+from scunext_edge.training.schedule import edge_weight, phase, rate
 from scunext_edge.training.sides import WithHeads, side_logits
 from scunext_edge.training.teacher import Teacher
 
@@ -43,7 +45,7 @@ class Learner:
     def trained(self) -> nn.Module:
         """What is to be saved: the average, without what only training needs."""
         found = self.average
-        while isinstance(found, (FakeQuantized, WithHeads)):
+        while isinstance(found, (FakeQuantized, WithHeads, WithRestorer)):
             found = found.network
         return found
 
@@ -86,6 +88,8 @@ def new_learner(
     built = begin(registry.build(model, **(options or {})))
     if recipe.sides:
         built = WithHeads(built)
+    if recipe.restore:
+        built = WithRestorer(built)
     network = Deployable(built, ModelSpec(size=recipe.size))
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
@@ -112,10 +116,35 @@ def take_step(
     ``images``: float32 [B, H, W, 3] in 0..255; ``truth``: float32 [B, 1, H, W], 0 or 1.
     """
     recipe, fabric, optimizer = learner.recipe, learner.fabric, learner.optimizer
+    restoring, number, total = phase(recipe, number, total)
     for group in optimizer.param_groups:
         group["lr"] = rate(recipe, number, total)
     images = images.to(fabric.device)
-    with side_logits(learner.network) as sides:
+    if restoring:
+        loss = _restoring(learner, images, number)
+    else:
+        loss = _segmenting(learner, images, truth.to(fabric.device), number, total)
+    optimizer.zero_grad()
+    fabric.backward(loss)
+    fabric.clip_gradients(learner.module, optimizer, max_norm=LARGEST_GRADIENT)
+    optimizer.step()
+    follow(learner.average, learner.network.network, recipe.average, number)
+    return loss.detach()
+
+
+def _restoring(learner: Learner, images: Tensor, number: int) -> Tensor:
+    fabric = learner.fabric
+    rng = np.random.default_rng([learner.recipe.seed, number, fabric.global_rank])
+    hidden, where = hide(images, rng)
+    with side_logits(learner.network) as sides, restored(learner.network) as found:
+        logits = learner.module(hidden)
+    loss = restoring_loss(found[0], images, where)
+    return loss + _nothing([logits, *sides])
+
+
+def _segmenting(learner: Learner, images: Tensor, truth: Tensor, number: int, total: int) -> Tensor:
+    recipe, fabric = learner.recipe, learner.fabric
+    with side_logits(learner.network) as sides, restored(learner.network) as found:
         logits = learner.module(images)
     taught = None
     if learner.teacher is not None:
@@ -123,7 +152,7 @@ def take_step(
             taught = learner.teacher(images)
     loss = joint_loss(
         logits.float(),
-        truth.to(fabric.device),
+        truth,
         edge_weight=edge_weight(recipe, number, total),
         sides=[side.float() for side in sides],
         deep=recipe.deep,
@@ -132,12 +161,12 @@ def take_step(
         taught=taught,
         distil=recipe.distil,
     )
-    optimizer.zero_grad()
-    fabric.backward(loss)
-    fabric.clip_gradients(learner.module, optimizer, max_norm=LARGEST_GRADIENT)
-    optimizer.step()
-    follow(learner.average, learner.network.network, recipe.average, number)
-    return loss.detach()
+    return loss + _nothing(found) if found else loss
+
+
+def _nothing(unasked: Sequence[Tensor]) -> Tensor:
+    """0 with a gradient of 0 for what this step does not ask of: DDP waits for all of them."""
+    return 0 * sum((it.float().sum() for it in unasked), torch.zeros(()))
 
 
 def follow(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:

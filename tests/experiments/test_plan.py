@@ -195,6 +195,7 @@ def test_a_trial_is_taught_by_that_of_the_same_split(planned):
         ({"recipe": {"distil": 1.0}}, "it has no teacher"),
         ({"teacher": "large"}, "distil is 0"),
         ({"recipe": {"sides": True}}, "no stages for auxiliary heads"),
+        ({"recipe": {"restore": 0.2}}, "no stages to restore hidden patches"),
     ],
 )
 def test_a_row_that_cannot_be_trained_is_refused_before_any_is(planned, arm, told):
