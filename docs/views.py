@@ -10,13 +10,10 @@ from statistics import median
 from types import SimpleNamespace
 from typing import Any
 
+import trainings
 from marks import WIDTH, console, counted, number, only_record, plain, table
 
 from scunext_edge import cli_measure
-from scunext_edge.experiments.parts import spread_over
-from scunext_edge.experiments.results import Results, load_results
-from scunext_edge.experiments.text import rows as rows_of
-from scunext_edge.experiments.text import written
 from scunext_edge.pipeline.operating import page as operating
 from scunext_edge.pipeline.quality import page as quality
 from scunext_edge.pipeline.web.table import engine_table
@@ -341,31 +338,6 @@ def _operating(
     return lambda paths, _: "\n".join(part(only_record(paths)))
 
 
-def _experiment(paths: Sequence[Path], lines: int | None) -> str:
-    """The text of a results file, a level deeper and without its title."""
-    (path,) = paths
-    text = written(load_results(path)).partition("\n\n")[2]
-    return text.replace("\n## ", "\n#### ").strip()
-
-
-def _networks(paths: Sequence[Path], _: int | None) -> str:
-    """Results files of networks, the full ones first: each a table of its own under its label."""
-    found = sorted(map(load_results, paths), key=lambda it: bool(it.terms["protocol"]["reduced"]))
-    return "\n\n".join(f"{_by(results)}\n\n{rows_of(results)}" for results in found)
-
-
-def _by(found: Results) -> str:
-    terms, protocol = found.terms, found.terms["protocol"]
-    head = (
-        f"Protocol {protocol['name']} ({protocol['label']}): {terms['data']['images']} images of "
-        f"{terms['data']['name']}, in percent, mean ± standard deviation over "
-        f"{spread_over(terms)}."
-    )
-    if protocol["reduced"]:
-        head += " **Reduced**: these rows compare with each other, and stand beside no others."
-    return textwrap.fill(head, WIDTH)
-
-
 VIEWS: dict[str, Callable[[Sequence[Path], int | None], str]] = {
     "results": _results,
     "verdict": _verdict,
@@ -390,7 +362,8 @@ VIEWS: dict[str, Callable[[Sequence[Path], int | None], str]] = {
     "operating-corruptions": _operating(operating.corruptions),
     "transcript": _transcript,
     "trials": _trials,
-    "experiment": _experiment,
-    "networks": _networks,
+    "experiment": trainings.experiment,
+    "networks": trainings.networks,
+    "findings": trainings.findings,
     "web": _web,
 }

@@ -143,6 +143,19 @@ def test_full_networks_stand_before_reduced_ones_and_only_beside_the_paper(root)
     assert "paper" not in reduced
 
 
+@pytest.mark.parametrize(("name", "parts"), [("ablation", 1), ("lungs", 3)])
+def test_findings_are_the_sentences_of_a_text_with_the_part_that_each_is_of(name, parts):
+    results = ROOT / "docs/results"
+    text = fill.VIEWS["findings"]([results / f"{name}.json"], None).split("\n")
+    written = (results / f"{name}.md").read_text("utf-8").split("\n")
+    said = [line.removeprefix("- ") for line in written if line.startswith("- ")]
+    assert text[0] == f"- {written[0].removeprefix('# ')}:"
+    assert len(text) == len(said) + 1
+    assert all(line.endswith(it) for line, it in zip(text[1:], said, strict=True))
+    named = {line.split(":* ")[0] for line in text[1:] if ":* " in line}
+    assert len(named) == (parts if parts > 1 else 0)
+
+
 def experiment_of_unet():
     """A maker of the results file of one training of U-Net."""
     scores = {"dice": 0.8, "iou": 0.7, "dice_pooled": 0.8, "iou_pooled": 0.7}
