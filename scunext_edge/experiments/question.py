@@ -13,7 +13,7 @@ from scunext_edge.errors import ConfigError
 from scunext_edge.experiments.protocol import built, shipped_toml
 from scunext_edge.training.recipe import read_toml
 
-QUESTIONS = ("table1", "ablation", "recipe", "fixed", "lungs", "presets")
+QUESTIONS = ("table1", "ablation", "recipe", "recipe-grid", "fixed", "lungs", "presets")
 SCORES = ("hd95",)  # that a question may ask for beside Dice and IoU
 PARTS = ("train", "val", "test")
 NOTHING = "none"  # the arm with every factor off

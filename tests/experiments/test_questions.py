@@ -43,6 +43,16 @@ def test_the_recipes_rows_are_each_one_change_and_no_test_image_decides():
         assert bool(arm.teacher) == (recipe.distil > 0)
 
 
+def test_the_recipes_grid_is_of_rows_of_the_recipe_whose_trials_it_shares():
+    (grid, protocol), (recipe, _) = open_question("recipe-grid"), open_question("recipe")
+    assert (protocol, grid.splits) == ("reduced", recipe.splits)
+    changes = [arm.recipe for arm in recipe.arms]
+    for arm in grid.arms:
+        if len(arm.on) < 2:
+            assert arm.recipe in changes
+    assert len(grid.arms) == 8
+
+
 def test_the_fixed_question_trains_on_the_data_sets_own_split():
     question, _ = open_question("fixed")
     assert question.splits[0].kind == "fixed"
