@@ -43,13 +43,15 @@ def test_the_recipes_rows_are_each_one_change_and_no_test_image_decides():
         assert bool(arm.teacher) == (recipe.distil > 0)
 
 
-def test_the_recipes_grid_is_of_rows_of_the_recipe_whose_trials_it_shares():
-    (grid, protocol), (recipe, _) = open_question("recipe-grid"), open_question("recipe")
-    assert (protocol, grid.splits) == ("reduced", recipe.splits)
-    changes = [arm.recipe for arm in recipe.arms]
-    for arm in grid.arms:
-        if len(arm.on) < 2:
-            assert arm.recipe in changes
+def test_the_recipes_grid_is_of_its_longer_row_whose_trials_it_shares():
+    (grid, own), (recipe, _) = open_question("recipe-grid"), open_question("recipe")
+    assert isinstance(own, dict)
+    longer = next(arm for arm in recipe.arms if arm.name == "longer")
+    reduced, long = open_protocol("reduced"), protocol_of(own, name="recipe-grid")
+    settings = long.settings(seed=1, changes={})
+    assert settings == reduced.settings(seed=1, changes=longer.recipe)
+    assert (long.subset, long.reduced) == (reduced.subset, reduced.reduced)
+    assert grid.splits == recipe.splits
     assert len(grid.arms) == 8
 
 
