@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import csv
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from scunext_edge.artifacts import Artifact
 from scunext_edge.benchmarks.measure import Plan
 from scunext_edge.benchmarks.records import Record, Run, Subject
 from scunext_edge.benchmarks.suite import Suite
 from scunext_edge.data.preprocess import mask_to_network, to_network
-from scunext_edge.data.synthetic import SyntheticLesions
+from scunext_edge.data.synthetic import SyntheticLesions, draw
 from scunext_edge.pipeline.bench import Outcome, bench
 from scunext_edge.pipeline.forms import OFFERED
 from scunext_edge.pipeline.settings import Settings
@@ -54,6 +56,41 @@ def make_checkpoint(directory: Path, *, seed: int = 5, model: str = "unext") -> 
             spec=spec,
             details={"training": {"epoch": 1, "val_dice": 0.5, "val_iou": 0.4}},
         )
+
+
+DrawnFolder = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def drawn_folder() -> DrawnFolder:
+    """A maker of data sets of drawn lesions, whose ``manifest.csv`` has each part's images."""
+
+    def make(
+        path: Path,
+        parts: Mapping[str, int],
+        *,
+        seed: int,
+        size: tuple[int, int],
+        prefix: str = "",
+        negative: bool = False,
+    ) -> Path:
+        rows = []
+        for part, count in parts.items():
+            for index in range(count):
+                name = f"{prefix}{part}_{index}"
+                image, mask = draw(seed, len(rows), size)
+                pixels = {"images": 255 - image if negative else image, "masks": 255 * mask}
+                for kind, drawn in pixels.items():
+                    (path / kind).mkdir(parents=True, exist_ok=True)
+                    Image.fromarray(drawn.astype(np.uint8)).save(path / kind / f"{name}.png")
+                rows.append({"name": name, "split": part})
+        with (path / "manifest.csv").open("w", newline="") as stream:
+            writer = csv.DictWriter(stream, ["name", "split"])
+            writer.writeheader()
+            writer.writerows(rows)
+        return path
+
+    return make
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

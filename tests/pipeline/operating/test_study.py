@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from dataclasses import replace
@@ -15,7 +14,6 @@ from scunext_edge import isolate
 from scunext_edge.data.corruptions import CORRUPTIONS, SEVERITIES
 from scunext_edge.data.datasets import Sample
 from scunext_edge.data.source import Source
-from scunext_edge.data.synthetic import draw
 from scunext_edge.errors import ConfigError
 from scunext_edge.evaluation import operating_worker
 from scunext_edge.pipeline.operating import figures, page, study, summary
@@ -31,22 +29,10 @@ PARTS = {"val": 3, "test": 4}
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
+def data(tmp_path_factory, drawn_folder):
     """Drawn lesions turned to negatives, since the fake engine takes what is light for lesion."""
-    path, rows = tmp_path_factory.mktemp("data") / "drawn", []
-    for part, count in PARTS.items():
-        for index in range(count):
-            name = f"{part}_{index}"
-            image, mask = draw(1, len(rows), (80, 96))
-            for kind, pixels in (("images", 255 - image), ("masks", mask.astype(np.uint8) * 255)):
-                (path / kind).mkdir(parents=True, exist_ok=True)
-                Image.fromarray(pixels).save(path / kind / f"{name}.png")
-            rows.append({"name": name, "split": part})
-    with (path / "manifest.csv").open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, ["name", "split"])
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
+    path = tmp_path_factory.mktemp("data") / "drawn"
+    return drawn_folder(path, PARTS, seed=1, size=(80, 96), negative=True)
 
 
 @pytest.fixture

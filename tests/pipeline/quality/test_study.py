@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-
 import numpy as np
 import pytest
-from PIL import Image
 
 from scunext_edge.data.corruptions import seeded
 from scunext_edge.data.synthetic import draw
@@ -22,29 +19,13 @@ from scunext_edge.weights.shipped import limits_of, shipped
 SIDE = 256
 
 
-def folder(path, parts, seed):
-    rows = []
-    for part, count in parts.items():
-        for index in range(count):
-            name = f"{path.name}_{part}_{index}"
-            image, mask = draw(seed, len(rows), (SIDE, SIDE))
-            for kind, pixels in (("images", image), ("masks", mask.astype(np.uint8) * 255)):
-                (path / kind).mkdir(parents=True, exist_ok=True)
-                Image.fromarray(pixels).save(path / kind / f"{name}.png")
-            rows.append({"name": name, "split": part})
-    with (path / "manifest.csv").open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, ["name", "split"])
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
-
-
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, native_library):
+def run(tmp_path_factory, native_library, drawn_folder):
     """The command on a few drawn lesions; where it wrote."""
     root = tmp_path_factory.mktemp("quality")
-    one = folder(root / "one", {"train": 12, "val": 4}, 1)
-    two = folder(root / "two", {"test": 3}, 2)
+    one, two = root / "one", root / "two"
+    drawn_folder(one, {"train": 12, "val": 4}, seed=1, size=(SIDE, SIDE), prefix="one_")
+    drawn_folder(two, {"test": 3}, seed=2, size=(SIDE, SIDE), prefix="two_")
     arguments = ["--set-on", one, "--measure-on", two, "--other", two, "--model", "unext"]
     assert main([str(it) for it in (*arguments, "--out", root / "out")]) == 0
     return root / "out"
@@ -89,10 +70,11 @@ def test_its_page_has_a_line_for_every_flag_and_case(run):
     assert "red and blue exchanged" in page
 
 
-def test_what_sets_the_limits_may_not_measure_them(tmp_path, capsys):
-    one = folder(tmp_path / "one", {"train": 2, "val": 2, "test": 1}, 1)
-    two = tmp_path / "two"
-    one_again = folder(two, {"test": 1}, 1)
+def test_what_sets_the_limits_may_not_measure_them(tmp_path, capsys, drawn_folder):
+    one, two = tmp_path / "one", tmp_path / "two"
+    look = {"seed": 1, "size": (SIDE, SIDE)}
+    drawn_folder(one, {"train": 2, "val": 2, "test": 1}, prefix="one_", **look)
+    one_again = drawn_folder(two, {"test": 1}, prefix="two_", **look)
     (one_again / "manifest.csv").write_text("name,split\none_val_0,test\n")
     for kind in ("images", "masks"):
         (two / kind / "two_test_0.png").rename(two / kind / "one_val_0.png")
