@@ -110,17 +110,24 @@ def test_asking_for_a_gpu_that_is_not_there_ends_with_code_3(folder, tmp_path):
 
 
 @pytest.mark.slow  # `make test-long`
-def test_two_processes_share_the_images_and_keep_equal_weights(folder, tmp_path):
-    out = tmp_path / "run"
+@pytest.mark.parametrize(
+    ("model", "settings"),
+    [("unext", ""), ("scunext", "sides = true\nrestore = 0.5")],  # heads that one phase needs not
+    ids=["plain", "heads"],
+)
+def test_two_processes_share_the_images_and_keep_equal_weights(folder, tmp_path, model, settings):
+    out, preset = tmp_path / "run", tmp_path / "preset.toml"
+    preset.write_text(f'preset = "fast"\n{settings}\n')
     done = command(
-        *("train", "unext", "--data", folder(train=8, val=2), "--out", out, "--epochs", "1"),
+        *("train", model, "--data", folder(train=16, val=2), "--out", out, "--epochs", "1"),
+        *("--preset", preset),
         *("--accelerator", "cpu", "--devices", "2", "--batch", "2", "--size", "32"),
         program=(SCRIPT,),
         RECORD_TO=str(tmp_path),
     )
     assert done.returncode == 0, done.stderr
     first, second = (json.loads((tmp_path / f"rank{r}.json").read_text()) for r in range(2))
-    assert len(first) == len(second) == 2
+    assert len(first) == len(second) == 4  # two of each phase: DDP stops at the second
     for (images, weights), (other_images, other_weights) in zip(first, second, strict=True):
         assert images != other_images
         assert weights == other_weights
