@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from scunext_edge.experiments.further import FURTHER, place_of
 from scunext_edge.experiments.parts import cut_names, redrawn
 from scunext_edge.experiments.results import Results
 from scunext_edge.experiments.sources import kinds
@@ -24,8 +25,7 @@ from scunext_edge.experiments.statistics import (
 
 LEVEL = 0.05
 METRICS = ("dice", "iou", "dice_pooled", "iou_pooled")
-FURTHER = {"hd95": ("hd95", "hd95_share")}  # of a trial, where the question asks for it
-_AT = {"dice": 0, "hd95": 2}  # among the values of an image
+GAIN = "gain"  # Dice at the threshold of validation minus that at 0.5, of one row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,11 @@ class RowFound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """Dice (or HD95) of ``arm`` minus that of ``base``, on the same test images of same splits."""
+    """A score of ``arm`` minus that of ``base``, on the same test images of the same splits.
+
+    ``metric``: "dice", a further score that was asked for ("threshold" is Dice at it), or "gain",
+    what the threshold of validation adds to a row's Dice; ``base`` is then the row itself.
+    """
 
     arm: str
     base: str
@@ -124,9 +128,7 @@ def analyse(found: Results) -> Analysis:
             for arm in arms
         ),
         missing=tuple(f"{a}/{c}" for c in cuts for a in arms if (a, c) not in trials),
-        differences=tuple(
-            _differences(arms, cuts, trials, ("dice", *asked), base=base, drawn=drawn)
-        ),
+        differences=tuple(_differences(arms, cuts, trials, asked, base=base, drawn=drawn)),
         effects=tuple(_effects(found.terms["arms"], factors, cuts, trials, drawn=drawn)),
         codes=codes_of(found),
     )
@@ -165,12 +167,14 @@ def _differences(
     arms: Sequence[str],
     cuts: Sequence[str],
     trials: Trials,
-    metrics: Sequence[str],
+    asked: Sequence[str],
     *,
     base: str | None,
     drawn: bool,
 ) -> Iterator[Difference]:
     """Every arm against the base, of a grid the one with nothing on; without a base all pairs.
+
+    In Dice and in each further score that is ``asked`` for; and what a threshold gains each arm.
 
     Where splits are not ``drawn``, trainings share all test images and differ in their seeds: the
     images that other splits would have are no part of the question, nor of the variance.
@@ -180,12 +184,21 @@ def _differences(
         if base is not None
         else [(later, earlier) for earlier, later in itertools.combinations(arms, 2)]
     )
+    values = {"dice": 0, **{score: place_of(score, asked) for score in asked}}
+    compared = [
+        (metric, arm, other, {arm: {at: 1.0}, other: {at: -1.0}})
+        for metric, at in values.items()
+        for arm, other in pairs
+    ]
+    if "threshold" in values:
+        gain = {values["threshold"]: 1.0, values["dice"]: -1.0}
+        compared += [(GAIN, arm, arm, {arm: gain}) for arm in arms]
     made = []
-    for metric, (arm, other) in itertools.product(metrics, pairs):
+    for metric, arm, other, weights in compared:
         both = [cut for cut in cuts if (arm, cut) in trials and (other, cut) in trials]
         if not both:
             continue
-        per_image = _per_image(trials, {arm: 1.0, other: -1.0}, both, metric)
+        per_image = _per_image(trials, weights, both)
         means = np.nanmean(per_image, axis=0).tolist()
         share = _test_share([trials[arm, cut] for cut in both]) if drawn else 0.0
         made.append(
@@ -221,7 +234,7 @@ def _effects(
     for subset in itertools.chain(*(itertools.combinations(factors, n) for n in orders)):
         signs = {name: _sign(states, subset) for name, states in on.items()}
         weight = 2 ** (len(factors) - len(subset))  # a mean over the other factors' states
-        contrast = {name: sign / weight for name, sign in signs.items()}
+        contrast = {name: {0: sign / weight} for name, sign in signs.items()}
         per_image = _per_image(trials, contrast, whole)
         by_fold = np.nanmean(per_image, axis=0).tolist()
         units = _units(trials, on, subset, factors, whole)
@@ -278,19 +291,18 @@ def _units(
 
 
 def _per_image(
-    trials: Trials, weights: Mapping[str, float], cuts: Sequence[str], metric: str = "dice"
+    trials: Trials, weights: Mapping[str, Mapping[int, float]], cuts: Sequence[str]
 ) -> Values:
-    """A weighted sum of a score over arms, [images, splits]; NaN where an image is not tested."""
+    """A weighted sum over arms and values of an image, [images, splits]; NaN: not tested there."""
     names = sorted({id for cut in cuts for arm in weights for id in trials[arm, cut]["images"]})
     at = {name: index for index, name in enumerate(names)}
     table = np.full((len(names), len(cuts)), np.nan)
     for column, cut in enumerate(cuts):
-        for arm, weight in weights.items():
+        for arm, each in weights.items():
             for id, values in trials[arm, cut]["images"].items():
                 before = table[at[id], column]
-                table[at[id], column] = (0.0 if np.isnan(before) else before) + weight * values[
-                    _AT[metric]
-                ]
+                added = sum(weight * values[place] for place, weight in each.items())
+                table[at[id], column] = (0.0 if np.isnan(before) else before) + added
     return table
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scunext_edge.experiments.analysis import LEVEL, Analysis, Difference, Effect, codes_of
+from scunext_edge.experiments.analysis import GAIN, LEVEL, Analysis, Difference, Effect, codes_of
 from scunext_edge.experiments.parts import all_cuts
 from scunext_edge.experiments.results import Results
 from scunext_edge.experiments.statistics import Estimate
@@ -46,7 +46,10 @@ DICE = Metric(name="Dice", unit="points", scale=100)
 METRICS = {
     "dice": DICE,
     "hd95": Metric(name="HD95", unit="pixels", scale=1, less_is_better=True),
+    "threshold": Metric(name="Dice at the threshold of validation", unit="points", scale=100),
+    GAIN: Metric(name="Dice by the threshold of validation", unit="points", scale=100),
 }
+_MEASURED = {"hd95": "HD95 was", "threshold": "Thresholds were"}
 
 
 def findings(found: Results, analysis: Analysis) -> Iterator[str]:
@@ -65,8 +68,10 @@ def so_far(found: Results) -> Iterator[str]:
         )
     if (codes := codes_of(found)) > 1:
         yield f"The trials were made by {codes} states of the code."
-    if (codes := len({one["hd95_code"] for one in found.trials if "hd95_code" in one})) > 1:
-        yield f"HD95 was measured by {codes} states of its code."
+    for score, what in _MEASURED.items():
+        name = f"{score}_code"
+        if (codes := len({one[name] for one in found.trials if name in one})) > 1:
+            yield f"{what} measured by {codes} states of its code."
 
 
 def comparisons(found: Results, analysis: Analysis) -> Iterator[str]:
@@ -77,7 +82,9 @@ def comparisons(found: Results, analysis: Analysis) -> Iterator[str]:
         what = "arm"
     for metric in dict.fromkeys(each.metric for each in analysis.differences):
         of_it = [each for each in analysis.differences if each.metric == metric]
-        if is_single(found):
+        if metric == GAIN:
+            yield from _said_of_gains(of_it, METRICS[metric], alone=is_single(found))
+        elif is_single(found):
             yield from _said_of_one_training(of_it, METRICS[metric])
         elif found.terms.get("base"):
             yield from _said_of_changes(of_it, METRICS[metric])
@@ -178,6 +185,24 @@ def _said_of_changes(differences: Sequence[Difference], metric: Metric) -> Itera
             f"{metric.name} is {LEVEL} or more for {_listed(doubtful, most=28)}: among so many "
             "rows, chance alone can give such an interval."
         )
+
+
+def _said_of_gains(
+    differences: Sequence[Difference], metric: Metric, *, alone: bool
+) -> Iterator[str]:
+    """Of each row; ``alone``: there is one training of each, which another might turn around."""
+    for each in differences:
+        told = (
+            f"{metric.signed(each.splits.mean)} {metric.unit} of {metric.name}, not 0.5 "
+            f"({metric.interval(each.images)} over images)"
+        )
+        if each.significant:
+            yield f"**{each.arm}**: {told}, p {chance(each.holm)} after Holm: significant."
+        elif _apart(each.images):
+            why = "it is one training" if alone else "another training might turn it around"
+            yield f"{each.arm}: {told}; {why}."
+        else:
+            yield f"{each.arm}: {told}: not told apart from zero."
 
 
 def chance(value: float | None) -> str:

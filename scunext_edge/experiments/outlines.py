@@ -7,11 +7,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from scunext_edge.data.datasets import open_dataset
 from scunext_edge.data.images import read_mask
-from scunext_edge.errors import require
 from scunext_edge.evaluation.boundary_worker import distances
 from scunext_edge.provenance import digest_of
 
@@ -25,12 +23,6 @@ class Outline:
     hd95: float
     share: float
     empty: bool  # one of the two masks alone: there is no distance, and the diagonal stands for it
-
-
-def check(scores: Sequence[str]) -> None:
-    """Raise ``BackendMissing`` before a training whose scores cannot be computed here."""
-    if "hd95" in scores:
-        require("monai", "verify", needed_for="HD95, a score of this experiment")
 
 
 def outlines(data: Path, ids: Sequence[str], masks: Path) -> Mapping[str, Outline]:
@@ -55,10 +47,3 @@ def outlines(data: Path, ids: Sequence[str], masks: Path) -> Mapping[str, Outlin
 def code_of_hd95() -> str:
     """A digest of the code above that measures: it is no part of that of a training."""
     return digest_of(inspect.getsource(each) for each in (outlines, distances))
-
-
-def is_outdated(record: Mapping[str, Any], scores: Sequence[str]) -> bool:
-    """Whether the HD95 of a record, where it is asked for, was measured by other code."""
-    if "hd95" not in scores or "hd95_code" not in record:
-        return False
-    return bool(record["hd95_code"] != code_of_hd95())

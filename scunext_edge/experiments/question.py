@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scunext_edge.errors import ConfigError
+from scunext_edge.experiments.further import FURTHER
 from scunext_edge.experiments.protocol import built, shipped_toml
 from scunext_edge.training.recipe import read_toml
 
 QUESTIONS = ("table1", "ablation", "recipe", "recipe-grid", "fixed", "lungs", "presets")
-SCORES = ("hd95",)  # that a question may ask for beside Dice and IoU
 PARTS = ("train", "val", "test")
 NOTHING = "none"  # the arm with every factor off
 
@@ -172,9 +172,9 @@ def _splits(
 
 def _scores(names: Sequence[str]) -> tuple[str, ...]:
     for name in names:
-        if name not in SCORES:
-            raise ConfigError(f"there is no score {name!r}", hint=f"use {', '.join(SCORES)}")
-    return tuple(names)
+        if name not in FURTHER:
+            raise ConfigError(f"there is no score {name!r}", hint=f"use {', '.join(FURTHER)}")
+    return tuple(dict.fromkeys(names))
 
 
 def _check_rows(name: str, base: str | None, arms: Sequence[Arm]) -> None:

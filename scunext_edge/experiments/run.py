@@ -12,9 +12,9 @@ from typing import Any, Literal
 from scunext_edge.errors import ArtifactError, ConfigError, EngineError, ScunextEdgeError
 from scunext_edge.experiments import results
 from scunext_edge.experiments.cluster import run_on_ray
+from scunext_edge.experiments.further import check, is_outdated
 from scunext_edge.experiments.launch import epochs_done
 from scunext_edge.experiments.local import run_local
-from scunext_edge.experiments.outlines import check, is_outdated
 from scunext_edge.experiments.pace import curve_of
 from scunext_edge.experiments.plan import Plan, Trial
 from scunext_edge.experiments.sources import code_digest, is_same

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from scunext_edge.experiments.analysis import (
+    GAIN,
     Analysis,
     Difference,
     Effect,
@@ -41,11 +42,25 @@ from scunext_edge.experiments.protocol import PROTOCOLS
 from scunext_edge.experiments.question import QUESTIONS
 from scunext_edge.experiments.results import Results
 
+# Columns of the further scores: head, name of the score in a row, scale.
+_COLUMNS = {
+    "hd95": (("HD95, pixels", "hd95", 1), ("HD95, % of diagonal", "hd95_share", 100)),
+    "threshold": (
+        ("threshold", "threshold", 1),
+        ("Dice at it", "dice_at_threshold", 100),
+        ("IoU at it", "iou_at_threshold", 100),
+    ),
+}
 _HD95 = (
     "HD95 is the 95th percentile of the Hausdorff distance between the outlines, the worse of "
     "both directions, as a mean over images: in pixels of a picture's own size, and in percent of "
     "its diagonal. Less is better. "
 )
+_THRESHOLD = (
+    "The threshold is that of the highest mean Dice on the validation images; all scores but those "
+    "at it are at 0.5. "
+)
+_TOLD = {"hd95": _HD95, "threshold": _THRESHOLD}
 
 
 def written(found: Results) -> str:
@@ -118,7 +133,7 @@ def _head(found: Results) -> str:
         f"{f'; {told}' if told else ''}. {done} of {planned(found)} trials. Test images decide "
         "nothing; each is scored once a split, at its own size. Dice and IoU are means over "
         "images, pooled ones of all pixels together; mean ± standard deviation over "
-        f"{spread_over(terms)}, in percent. {_HD95 if _has_hd95(terms) else ''}"
+        f"{spread_over(terms)}, in percent. {''.join(_TOLD[score] for score in _asked(terms))}"
         f"Made by `{command(terms)}`."
     )
 
@@ -167,9 +182,9 @@ def command(terms: Mapping[str, Any]) -> str:
 
 def _rows(found: Results, analysis: Analysis, paper: PaperTable | None) -> str:
     grid = bool(found.terms["factors"])
-    hd95 = _has_hd95(found.terms)
+    asked = _asked(found.terms)
     head = ["", "trials", "Dice", "IoU", "Dice, pooled", "IoU, pooled"]
-    head += ["HD95, pixels", "HD95, % of diagonal"] if hd95 else []
+    head += [name for score in asked for name, *_ in _COLUMNS[score]]
     head += ["parameters", "MACs"]
     if paper and grid:
         head += ["paper: Dice", "paper: mean of its folds"]
@@ -177,18 +192,17 @@ def _rows(found: Results, analysis: Analysis, paper: PaperTable | None) -> str:
         head += ["paper: Dice", "paper: IoU", "paper: parameters, FLOPs"]
     rows = []
     for row in analysis.rows:
-        cells = [f"`{row.arm}`", str(row.trials), *_scores(row, hd95=hd95), *_costs(row)]
+        cells = [f"`{row.arm}`", str(row.trials), *_scores(row, asked), *_costs(row)]
         if paper:
             cells += _printed(paper.rows.get(row.arm), grid=grid)
         rows.append(cells)
     return _table(head, rows)
 
 
-def _scores(row: RowFound, *, hd95: bool) -> list[str]:
+def _scores(row: RowFound, asked: Sequence[str]) -> list[str]:
     cells = [_spread(row.scores[name]) for name in ("dice", "iou", "dice_pooled", "iou_pooled")]
-    if hd95:
-        cells += [_spread(row.scores["hd95"], scale=1), _spread(row.scores["hd95_share"])]
-    return cells
+    further = (column for score in asked for column in _COLUMNS[score])
+    return cells + [_spread(row.scores[name], scale) for _, name, scale in further]
 
 
 def _costs(row: RowFound) -> list[str]:
@@ -237,7 +251,7 @@ def _difference_table(name: str, differences: Sequence[Difference], found: Resul
     head = [f"{metric.name}, {metric.unit}", "difference", "95 % over splits", "95 % over images"]
     rows = [
         [
-            f"`{each.arm}` minus `{each.base}`",
+            f"`{each.arm}`" if name == GAIN else f"`{each.arm}` minus `{each.base}`",
             metric.signed(each.splits.mean),
             metric.interval(each.splits),
             metric.interval(each.images),
@@ -322,5 +336,6 @@ def _spread(value: Spread, scale: float = 100) -> str:
     return f"{scale * value.mean:.2f}" + ("" if value.sd is None else f" ± {scale * value.sd:.2f}")
 
 
-def _has_hd95(terms: Mapping[str, Any]) -> bool:
-    return "hd95" in (terms.get("scores") or ())
+def _asked(terms: Mapping[str, Any]) -> tuple[str, ...]:
+    """The further scores of a results file; one from before there were any has none."""
+    return tuple(terms.get("scores") or ())

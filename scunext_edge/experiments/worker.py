@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from scunext_edge.errors import ArtifactError, ConfigError, DataError, ScunextEdgeError
-from scunext_edge.experiments.outlines import Outline, check, code_of_hd95, outlines
+from scunext_edge.experiments.further import check, code_of
+from scunext_edge.experiments.outlines import Outline, outlines
 from scunext_edge.experiments.sources import code_digest
+from scunext_edge.experiments.threshold import Cut, cut_by_validation
 from scunext_edge.storage import locked, read_json, write_json
 
 JOB, RECORD, FAILURE, RUN = "job.json", "trial.json", "failure.json", "training"
@@ -115,9 +117,13 @@ def make(job: Mapping[str, Any], folder: Path) -> dict[str, Any] | None:
     if answer["dataset"]["hash"] != job["hashes"]["test"]:
         raise DataError(f"the test images of {whole.name} changed since the trial was planned")
     record = _record(job, run, load(run / "best").card.details["training"], answer["scores"])
-    if masks is not None:
-        _add_hd95(record, outlines(Path(job["folder"]), job["images"]["test"], masks))
-        shutil.rmtree(masks)
+    for score in job["scores"]:
+        if score == "threshold":
+            _add_threshold(record, cut_by_validation(job, str(run / "best")))
+        elif masks is not None:
+            _add_hd95(record, outlines(Path(job["folder"]), job["images"]["test"], masks))
+            shutil.rmtree(masks)
+        record[f"{score}_code"] = code_of(score)
     return record
 
 
@@ -144,9 +150,17 @@ def _add_hd95(record: dict[str, Any], found: Mapping[str, Outline]) -> None:
     record["hd95"] = round(sum(each.hd95 for each in every) / len(every), 4)
     record["hd95_share"] = round(sum(each.share for each in every) / len(every), 6)
     record["hd95_empty"] = sum(each.empty for each in every)
-    record["hd95_code"] = code_of_hd95()
     for id, values in record["images"].items():
         values += [round(found[id].hd95, 3), round(found[id].share, 5)]
+
+
+def _add_threshold(record: dict[str, Any], found: Cut) -> None:
+    """The threshold, mean scores at it, and two more values of every image."""
+    record["threshold"] = found.threshold
+    record["dice_at_threshold"] = round(found.dice, 6)
+    record["iou_at_threshold"] = round(found.iou, 6)
+    for id, values in record["images"].items():
+        values += [round(value, 5) for value in found.scores[id]]
 
 
 def _record(

@@ -8,7 +8,8 @@ from PIL import Image
 
 from scunext_edge.data.images import write_mask
 from scunext_edge.errors import BackendMissing
-from scunext_edge.experiments.outlines import check, outlines
+from scunext_edge.experiments.further import check
+from scunext_edge.experiments.outlines import outlines
 
 DIAGONAL = math.hypot(60, 80)
 

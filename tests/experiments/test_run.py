@@ -44,11 +44,12 @@ def finished_run(done, planned, settings):
     return plan, chosen
 
 
-def test_hd95_stands_beside_dice_and_iou_of_every_image(planned, settings, finished_run):
-    """A record of the same key that lacks it is completed; the network is not trained again."""
+def test_further_scores_stand_beside_dice_and_iou_of_every_image(planned, finished_run):
+    """A record of the same key that lacks them is completed; the network is not trained again."""
     pytest.importorskip("monai")
     _, chosen = finished_run
-    plan, chosen = planned(scores=["hd95"]), replace(chosen, record=chosen.out / "hd95.json")
+    plan = planned(scores=["hd95", "threshold"])
+    chosen = replace(chosen, record=chosen.out / "further.json")
     (trial,) = plan.trials
     folder = folder_of(chosen.out, trial)
     before = (folder / "training" / "log.csv").read_text()
@@ -58,9 +59,12 @@ def test_hd95_stands_beside_dice_and_iou_of_every_image(planned, settings, finis
     assert (folder / "training" / "log.csv").read_text() == before
     assert not (folder / "masks").exists()
     values = record["images"].values()
-    assert [len(each) for each in values] == [4] * 6
+    assert [len(each) for each in values] == [6] * 6
     assert record["hd95"] == pytest.approx(sum(it[2] for it in values) / 6, abs=1e-3)
-    for _, _, hd95, share in values:
+    assert 0 < record["threshold"] < 1
+    assert record["dice_at_threshold"] == pytest.approx(sum(it[4] for it in values) / 6, abs=1e-4)
+    assert record["iou_at_threshold"] == pytest.approx(sum(it[5] for it in values) / 6, abs=1e-4)
+    for _, _, hd95, share, _, _ in values:
         assert share == pytest.approx(hd95 / (40**2 + 48**2) ** 0.5, abs=1e-4)
     assert look(plan, plan.trials, chosen).missing == []
 
