@@ -25,7 +25,7 @@ def joint_loss(
     taught: Tensor | None = None,
     distil: float = 0.0,
 ) -> Tensor:
-    """Mean over a batch. ``logits`` and ``truth`` (0 or 1) are float32 [N, 1, H, W].
+    """Mean over a batch. ``logits`` and ``truth`` (0 to 1) are float32 [N, 1, H, W].
 
     ``sides``: logits [N, 1, h, w] from inside the network, coarsest first. Enlarged to H x W they
     are compared with the truth as well, without an edge term; the finest counts ``deep`` times,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scunext_edge.errors import ConfigError
-from scunext_edge.spec import check_size
+from scunext_edge.spec import STRIDE, check_size
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -42,6 +42,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "focal": (0.1, 10),
     "distil": (0, math.inf),
     "restore": (0, 0.9),
+    "halved": (0, 0.9),
     "seed": (0, math.inf),
 }
 _WHOLE = ("epochs", "batch", "size", "seed")
@@ -76,6 +77,7 @@ class Recipe:
     focal: float = 1.0  # power of the overlap term
     distil: float = 0.0  # weight of the teacher's probabilities as a target; needs a teacher
     restore: float = 0.0  # share of all steps, the first, that restore hidden patches instead
+    halved: float = 0.0  # share of the steps that segment, the first, at half the size
     size: int = 256
     seed: int = 0
     precision: Literal["fp32", "bf16"] = "bf16"
@@ -100,6 +102,11 @@ class Recipe:
                 hint="set deep above 0, as the default 0.5, or leave sides out",
             )
         check_size(self.size)
+        if self.halved and self.size % (2 * STRIDE):
+            raise ConfigError(
+                f"half of {self.size} pixels is no multiple of {STRIDE}",
+                hint=f"with halved, take a size that is a multiple of {2 * STRIDE}",
+            )
 
 
 def preset(name: str, **changes: Any) -> Recipe:

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from scunext_edge.errors import ConfigError
-from scunext_edge.training.sides import Staged, outputs
+from scunext_edge.training.sides import outputs, stages_of
 
 GRID = 8  # patches along either side of the frame: 32 pixels at 256
 HIDDEN = 0.6  # of the patches
@@ -44,13 +43,8 @@ class WithRestorer(nn.Module):
         return logits
 
     def _finest(self) -> tuple[nn.Module, int]:
-        inside = next((it for it in self.network.modules() if isinstance(it, Staged)), None)
-        if inside is None:
-            raise ConfigError(
-                "the network has no stages to restore hidden patches from",
-                hint="leave the setting restore at 0: this is for scunext",
-            )
-        return inside.stages()[-1]
+        what = "to restore hidden patches from"
+        return stages_of(self.network, what=what, setting="restore")[-1]
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What a recipe asks for at one step: what is learned, the rate, the edge term's weight."""
+"""What a recipe asks for at one step: what is learned, at what size and rate, the edge's weight."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ def phase(recipe: Recipe, step: int, steps: int) -> tuple[bool, int, int]:
     """
     first = int(recipe.restore * steps)
     return (True, step, first) if step < first else (False, step - first, steps - first)
+
+
+def is_halved(recipe: Recipe, step: int, steps: int) -> bool:
+    """Whether this step, of those that segment, is taken at half the size."""
+    return step < int(recipe.halved * steps)
 
 
 def rate(recipe: Recipe, step: int, steps: int) -> float:

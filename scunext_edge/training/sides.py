@@ -61,13 +61,18 @@ class WithHeads(nn.Module):
         return logits
 
     def _stages(self) -> Sequence[tuple[nn.Module, int]]:
-        inside = next((it for it in self.network.modules() if isinstance(it, Staged)), None)
-        if inside is None:
-            raise ConfigError(
-                "the network has no stages for auxiliary heads",
-                hint="leave the setting sides alone: this is for scunext",
-            )
-        return inside.stages()
+        return stages_of(self.network, what="for auxiliary heads", setting="sides")
+
+
+def stages_of(network: nn.Module, *, what: str, setting: str) -> Sequence[tuple[nn.Module, int]]:
+    """Those of the staged network inside; without one a ``ConfigError`` names the setting."""
+    inside = next((it for it in network.modules() if isinstance(it, Staged)), None)
+    if inside is None:
+        raise ConfigError(
+            f"the network has no stages {what}",
+            hint=f"leave the setting {setting} alone: this is for scunext",
+        )
+    return inside.stages()
 
 
 @contextmanager

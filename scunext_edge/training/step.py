@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
+from torch.nn import functional
 
 from scunext_edge.errors import BackendUnavailable
 from scunext_edge.models import registry
@@ -22,7 +23,7 @@ from scunext_edge.training.fake_quantization import FakeQuantized
 from scunext_edge.training.losses import joint_loss
 from scunext_edge.training.recipe import Recipe
 from scunext_edge.training.restoring import WithRestorer, hide, restored, restoring_loss
-from scunext_edge.training.schedule import edge_weight, phase, rate
+from scunext_edge.training.schedule import edge_weight, is_halved, phase, rate
 from scunext_edge.training.sides import WithHeads, side_logits
 from scunext_edge.training.teacher import Teacher
 
@@ -144,12 +145,16 @@ def _restoring(learner: Learner, images: Tensor, number: int) -> Tensor:
 
 def _segmenting(learner: Learner, images: Tensor, truth: Tensor, number: int, total: int) -> Tensor:
     recipe, fabric = learner.recipe, learner.fabric
+    shown, halved = images, is_halved(recipe, number, total)
+    if halved:
+        shown, truth = half(images.permute(0, 3, 1, 2)).permute(0, 2, 3, 1), half(truth)
     with side_logits(learner.network) as sides, restored(learner.network) as found:
-        logits = learner.module(images)
+        logits = learner.module(shown)
     taught = None
     if learner.teacher is not None:
         with fabric.autocast():
             taught = learner.teacher(images)
+        taught = half(taught) if halved else taught
     loss = joint_loss(
         logits.float(),
         truth,
@@ -162,6 +167,11 @@ def _segmenting(learner: Learner, images: Tensor, truth: Tensor, number: int, to
         distil=recipe.distil,
     )
     return loss + _nothing(found) if found else loss
+
+
+def half(maps: Tensor) -> Tensor:
+    """[N, C, H, W] to [N, C, H / 2, W / 2], each value a mean of four: a mask's edge is soft."""
+    return functional.avg_pool2d(maps, 2)
 
 
 def _nothing(unasked: Sequence[Tensor]) -> Tensor:

@@ -59,7 +59,11 @@ def test_the_fixed_question_trains_on_the_data_sets_own_split():
     question, _ = open_question("fixed")
     assert question.splits[0].kind == "fixed"
     precisions = {arm.name: arm.recipe.get("precision") for arm in question.arms}
-    assert precisions == {"unext": None, "scunext": None, "malunet": "fp32", "egeunet": "fp32"}
+    ours = ("unext", "scunext", "scunext without fusion")
+    assert precisions == {**dict.fromkeys(ours), "malunet": "fp32", "egeunet": "fp32"}
+    (other,) = [arm for arm in question.arms if arm.name == "scunext without fusion"]
+    assert (other.model, other.options) == ("scunext", {"fuse": False})
+    assert question.scores == ("threshold",)
 
 
 def test_lungs_are_tested_in_folds_and_by_hospital_with_hd95():

@@ -144,6 +144,8 @@ def test_a_finished_trial_tells_how_long_another_of_its_kind_takes(finished_run)
     (trial,) = plan.trials
     speed = state.done[trial.key]["images_per_s"]
     assert state.seconds(trial) == pytest.approx(2 * 16 / speed)
+    halved = replace(trial, recipe=replace(trial.recipe, size=64, halved=0.8))
+    assert state.seconds(halved) == pytest.approx(0.4 * 2 * 16 / speed)
 
 
 def test_a_killed_trial_is_started_again_at_its_last_epoch(planned, settings, watch):
