@@ -8,7 +8,7 @@ from pathlib import Path
 
 from marks import WIDTH
 
-from scunext_edge.experiments.parts import spread_over
+from scunext_edge.experiments.parts import parts_of, spread_over
 from scunext_edge.experiments.results import Results, load_results
 from scunext_edge.experiments.text import rows as rows_of
 from scunext_edge.experiments.text import written
@@ -29,14 +29,13 @@ def networks(paths: Sequence[Path], _: int | None) -> str:
 
 def findings(paths: Sequence[Path], _: int | None) -> str:
     """What results files show and do not show, each in the sentences of its own text."""
-    return "\n".join(line for path in paths for line in _found(written(load_results(path))))
+    return "\n".join(line for path in paths for line in _found(load_results(path)))
 
 
-def _found(text: str) -> Iterator[str]:
-    lines = text.split("\n")
-    several = "## In all" in lines  # parts, each with sentences of its own
+def _found(results: Results) -> Iterator[str]:
+    several = len(parts_of(results)) > 1  # each with sentences of its own
     part = ""
-    for line in lines:
+    for line in written(results).split("\n"):
         if line.startswith("# "):
             yield f"- {line.removeprefix('# ')}:"
         elif line.startswith("## "):

@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from scunext_edge.experiments.run import Settings, State
     from scunext_edge.progress import Advance
 
+TO_SCORE = "to score"  # it is trained to its end
+
 
 def experiment(
     what: Annotated[
         str,
         typer.Argument(
-            help="table1, ablation, recipe, fixed, lungs, presets, FILE.toml; or a results file."
+            help="table1, ablation, recipe, recipe-grid, fixed, lungs, presets, FILE.toml; or a "
+            "results file."
         ),
     ],
     data: Annotated[
@@ -147,6 +150,8 @@ def _show(state: State, settings: Settings, as_json: bool) -> None:
     known = [row["seconds"] for row in rows if row["seconds"] is not None]
     left = [row for row in rows if row["images"]]
     print(f"{len(left)} of {len(rows)} trials to make, {sum(r['images'] for r in left)} images")
+    if trained := sum(row["state"] == TO_SCORE for row in rows):
+        print(f"{trained} more to score alone")
     if known and len(known) == len(rows):
         print(f"about {sum(known) / 3600 / settings.workers:.1f} h with {settings.workers} workers")
     elif left:
@@ -159,7 +164,7 @@ def _row(state: State, trial: Trial) -> dict[str, Any]:
     return {
         "name": trial.name,
         "key": trial.key,
-        "state": "done" if done else f"epoch {begun} of {epochs}",
+        "state": "done" if done else f"epoch {begun} of {epochs}" if begun < epochs else TO_SCORE,
         "images": 0 if done else (epochs - begun) * len(trial.cut.split.train),
         "seconds": 0 if done else state.seconds(trial),
     }

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from scunext_edge.experiments.results import add, load_results
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -141,6 +143,16 @@ def test_full_networks_stand_before_reduced_ones_and_only_beside_the_paper(root)
     assert "**Reduced**" in reduced
     assert "| `unet` | 1 | 80.00 |" in reduced
     assert "paper" not in reduced
+
+
+def test_findings_of_several_parts_say_which_where_nothing_is_missing(tmp_path):
+    """A whole table by a full protocol has no sentences of them all."""
+    found = load_results(ROOT / "docs/results/lungs.json")
+    protocol = {**found.terms["protocol"], "reduced": False}
+    add(tmp_path / "r.json", {**found.terms, "protocol": protocol}, found.trials)
+    (_, *said) = fill.VIEWS["findings"]([tmp_path / "r.json"], None).split("\n")
+    assert len(said) > 3
+    assert all(":* " in line for line in said)
 
 
 @pytest.mark.parametrize(("name", "parts"), [("ablation", 1), ("lungs", 3)])

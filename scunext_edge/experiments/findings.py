@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scunext_edge.experiments.analysis import GAIN, LEVEL, Analysis, Difference, Effect, codes_of
-from scunext_edge.experiments.parts import all_cuts
+from scunext_edge.experiments.parts import all_cuts, spread_over
 from scunext_edge.experiments.results import Results
 from scunext_edge.experiments.statistics import Estimate
 
@@ -49,7 +49,10 @@ METRICS = {
     "threshold": Metric(name="Dice at the threshold of validation", unit="points", scale=100),
     GAIN: Metric(name="Dice by the threshold of validation", unit="points", scale=100),
 }
-_MEASURED = {"hd95": "HD95 was", "threshold": "Thresholds were"}
+_MEASURED = {
+    "hd95": "HD95 was measured by {} states of its code.",
+    "threshold": "The thresholds were chosen by {} states of their code.",
+}
 
 
 def findings(found: Results, analysis: Analysis) -> Iterator[str]:
@@ -68,15 +71,15 @@ def so_far(found: Results) -> Iterator[str]:
         )
     if (codes := codes_of(found)) > 1:
         yield f"The trials were made by {codes} states of the code."
-    for score, what in _MEASURED.items():
+    for score, sentence in _MEASURED.items():
         name = f"{score}_code"
         if (codes := len({one[name] for one in found.trials if name in one})) > 1:
-            yield f"{what} measured by {codes} states of its code."
+            yield sentence.format(codes)
 
 
 def comparisons(found: Results, analysis: Analysis) -> Iterator[str]:
     """How the rows of one part differ."""
-    what = "network"
+    what, over = "network", spread_over(found.terms)
     if found.terms["factors"]:
         yield from _said_of_effects(analysis.effects)
         what = "arm"
@@ -87,14 +90,14 @@ def comparisons(found: Results, analysis: Analysis) -> Iterator[str]:
         elif is_single(found):
             yield from _said_of_one_training(of_it, METRICS[metric])
         elif found.terms.get("base"):
-            yield from _said_of_changes(of_it, METRICS[metric])
+            yield from _said_of_changes(of_it, METRICS[metric], over)
         else:
-            yield from _said_of_differences(of_it, METRICS[metric], what=what)
+            yield from _said_of_differences(of_it, METRICS[metric], what=what, over=over)
     for row in analysis.rows:
         if empty := sum(one.get("hd95_empty", 0) for one in found.trials if one["arm"] == row.arm):
             yield (
-                f"In {empty} test images of {row.arm} one of the two masks is empty: there is no "
-                "distance, and the picture's diagonal stands for HD95."
+                f"Of {row.arm}, {empty} times one of the two masks is empty: there is no distance, "
+                "and the picture's diagonal stands for HD95."
             )
 
 
@@ -141,7 +144,7 @@ def _said_of_one_training(differences: Sequence[Difference], metric: Metric) -> 
 
 
 def _said_of_differences(
-    differences: Sequence[Difference], metric: Metric, *, what: str
+    differences: Sequence[Difference], metric: Metric, *, what: str, over: str
 ) -> Iterator[str]:
     beside = "" if metric is DICE else f" in {metric.name}"
     sure = [each for each in differences if each.significant]
@@ -152,10 +155,10 @@ def _said_of_differences(
         )
     rest = [each for each in differences if not each.significant]
     if rest and not sure:
-        yield f"No {what} differs significantly from another{beside} in the test over splits."
+        yield f"No {what} differs significantly from another{beside} in the test over {over}."
     elif rest:
         pairs = _listed([f"{each.arm} and {each.base}" for each in rest], most=28)
-        yield f"Not significantly different{beside} in the test over splits: {pairs}."
+        yield f"Not significantly different{beside} in the test over {over}: {pairs}."
     if apart := [each for each in rest if _apart(each.images)]:
         pairs = _listed([f"{each.arm} and {each.base}" for each in apart], most=28)
         yield (
@@ -164,7 +167,7 @@ def _said_of_differences(
         )
 
 
-def _said_of_changes(differences: Sequence[Difference], metric: Metric) -> Iterator[str]:
+def _said_of_changes(differences: Sequence[Difference], metric: Metric, over: str) -> Iterator[str]:
     """One change each: what is kept is what has its whole interval over splits above zero."""
     known = [each for each in differences if each.splits.low is not None]
     for each in known:
@@ -172,11 +175,11 @@ def _said_of_changes(differences: Sequence[Difference], metric: Metric) -> Itera
             yield (
                 f"**{each.arm}** is {metric.way(each.splits.mean)} than {each.base}: "
                 f"{metric.signed(each.splits.mean)} {metric.unit} of {metric.name}, "
-                f"{metric.interval(each.splits)} over splits (p {chance(each.holm)} after Holm)."
+                f"{metric.interval(each.splits)} over {over} (p {chance(each.holm)} after Holm)."
             )
     if open_ := [each.arm for each in known if not _apart(each.splits)]:
         yield (
-            f"No difference in {metric.name} can be told from zero over splits: "
+            f"No difference in {metric.name} can be told from zero over {over}: "
             f"{_listed(open_, most=28)}."
         )
     if doubtful := [each.arm for each in known if _apart(each.splits) and not each.significant]:

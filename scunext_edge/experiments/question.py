@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scunext_edge.errors import ConfigError
-from scunext_edge.experiments.further import FURTHER
+from scunext_edge.experiments.further import FURTHER, in_order
 from scunext_edge.experiments.protocol import built, shipped_toml
 from scunext_edge.training.recipe import read_toml
 
@@ -174,7 +174,7 @@ def _scores(names: Sequence[str]) -> tuple[str, ...]:
     for name in names:
         if name not in FURTHER:
             raise ConfigError(f"there is no score {name!r}", hint=f"use {', '.join(FURTHER)}")
-    return tuple(dict.fromkeys(names))
+    return in_order(names)
 
 
 def _check_rows(name: str, base: str | None, arms: Sequence[Arm]) -> None:

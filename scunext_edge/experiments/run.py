@@ -12,7 +12,7 @@ from typing import Any, Literal
 from scunext_edge.errors import ArtifactError, ConfigError, EngineError, ScunextEdgeError
 from scunext_edge.experiments import results
 from scunext_edge.experiments.cluster import run_on_ray
-from scunext_edge.experiments.further import check, is_outdated
+from scunext_edge.experiments.further import check, fitted, is_outdated
 from scunext_edge.experiments.launch import epochs_done
 from scunext_edge.experiments.local import run_local
 from scunext_edge.experiments.pace import curve_of
@@ -56,21 +56,22 @@ class State:
     def seconds(self, trial: Trial) -> float | None:
         """What a trial still takes on one worker, from finished ones of its kind; else null."""
         speeds = [
-            record["images_per_s"] * _share_of_pixels(record["recipe"])
+            record["images_per_s"] * _pixels(record["recipe"]) / record["recipe"]["epochs"]
             for record in self.done.values()
             if (record["model"], record["options"]) == (trial.arm.model, dict(trial.arm.options))
             and record["images_per_s"]
         ]
         if not speeds:
             return None
-        left = trial.recipe.epochs - self.begun.get(trial.key, 0)
-        share = _share_of_pixels(asdict(trial.recipe))
-        return float(left * share * len(trial.cut.split.train) / median(speeds))
+        left = _pixels(asdict(trial.recipe), begun=self.begun.get(trial.key, 0))
+        return float(left * len(trial.cut.split.train) / median(speeds))
 
 
-def _share_of_pixels(recipe: Mapping[str, Any]) -> float:
-    """Of all pixels of its images that a training looks at: at half the size, a quarter."""
-    return 1 - 0.75 * float(recipe.get("halved", 0.0))
+def _pixels(recipe: Mapping[str, Any], begun: int = 0) -> float:
+    """In epochs at the whole size, what is to be looked at: one at half the size is a quarter."""
+    halved = recipe.get("halved", 0.0) * (1 - recipe.get("restore", 0.0)) * recipe["epochs"]
+    small = max(0.0, halved - begun)
+    return float(small / 4 + min(recipe["epochs"] - begun, recipe["epochs"] - halved))
 
 
 def look(plan: Plan, wanted: Sequence[Trial], settings: Settings) -> State:
@@ -91,9 +92,9 @@ def look(plan: Plan, wanted: Sequence[Trial], settings: Settings) -> State:
             foreign.append(trial.name)
             if settings.other_code == "redo":
                 continue
-        if record and not _lacks(record, trial, plan.question.scores, settings.out):
+        if whole := record and _whole(record, trial, plan.question.scores, settings.out):
             own = {"name": trial.name, "arm": trial.arm.name, "cut": trial.cut.name}
-            done[trial.key] = {**_with_curve(record, folder, trial), **own}
+            done[trial.key] = {**_with_curve(whole, folder, trial), **own}
         elif epochs := epochs_done(folder):
             begun[trial.key] = epochs
     if foreign and settings.other_code == "ask":
@@ -117,13 +118,19 @@ def _require_teachers(
     A teacher that is wanted too and has no finished weights here is made: it leaves ``done``.
     """
     asked = {each.key for each in wanted}
+
+    def anew(trial: Trial) -> bool:
+        return settings.other_code == "redo" and _is_foreign(trial, None, {}, settings.out)
+
     for trial in reversed(wanted):  # teachers stand before those whom they teach
-        for teacher in trial.teachers if trial.key not in done else ():
-            anew = settings.other_code == "redo" and _is_foreign(teacher, None, {}, settings.out)
-            if _has_final_weights(settings.out, teacher) and (teacher.key in asked or not anew):
+        needed = trial.teachers if anew(trial) else _needed(settings.out, trial)
+        for teacher in needed if trial.key not in done else ():
+            if _has_final_weights(settings.out, teacher) and (
+                teacher.key in asked or not anew(teacher)
+            ):
                 continue
             if teacher.key not in asked:
-                what = "is of other code" if anew else "is not trained to its end"
+                what = "is of other code" if anew(teacher) else "is not trained to its end"
                 raise ConfigError(
                     f"{trial.name} learns from {teacher.name}, which {what} in {settings.out}",
                     hint=f"make it too: add {teacher.arm.name} to --models, or its name to --only",
@@ -131,6 +138,13 @@ def _require_teachers(
             done.pop(teacher.key, None)
             if epochs := epochs_done(folder_of(settings.out, teacher)):
                 begun[teacher.key] = epochs
+
+
+def _needed(out: Path, trial: Trial) -> Sequence[Trial]:
+    """The teachers whose weights it takes to make a trial: none where it is only scored again."""
+    folder = folder_of(out, trial)
+    trained = _kept(folder / RECORD, trial.key) and _weights(out, trial).is_dir()
+    return () if trained else trial.teachers
 
 
 def _has_final_weights(out: Path, trial: Trial) -> bool:
@@ -174,7 +188,10 @@ def run(
     results.add(settings.record, plan.terms, list(state.done.values()))
     _clear(state.missing, settings)
     jobs = [
-        (job_of(plan, trial, settings), folder_of(settings.out, trial).resolve())
+        (
+            {**job_of(plan, trial, settings), **_begun_by(trial, settings.out)},
+            folder_of(settings.out, trial).resolve(),
+        )
         for trial in state.missing
     ]
     order = [_depth(trial) for trial in state.missing]
@@ -198,7 +215,7 @@ def run(
         for trial, (job, folder), at in zip(state.missing, jobs, order, strict=True):
             if at != depth:
                 continue
-            if all(_has_final_weights(settings.out, teacher) for teacher in trial.teachers):
+            if all(_has_final_weights(settings.out, it) for it in _needed(settings.out, trial)):
                 ready.append(({**job, **_taught_by(trial, settings.out)}, folder))
             else:
                 failed.append(EngineError(f"{job['name']} has no teacher: it could not be made"))
@@ -283,13 +300,21 @@ def _is_foreign(
     their records.
     """
     held = record or _kept(folder_of(out, trial) / JOB, trial.key) or {}
-    codes = [(trial, held.get("code"))]
+    codes = [(trial, held.get("begun_code", held.get("code")))]
     teachers = list(_all_teachers(trial))
     told = held.get("teacher_codes") or []
     codes += list(zip(teachers, told, strict=False))
     if not (record and told):
         codes += [(each, _teachers_code(each, stored, out)) for each in teachers]
     return any(code is not None and not is_same(code, _code(each)) for each, code in codes)
+
+
+def _begun_by(trial: Trial, out: Path) -> dict[str, str]:
+    """For the job of a trial that goes on: the other code that took its first epochs."""
+    folder = folder_of(out, trial)
+    held = _kept(folder / JOB, trial.key) if epochs_done(folder) else None
+    code = held and held.get("begun_code", held.get("code"))
+    return {"begun_code": code} if code and not is_same(code, _code(trial)) else {}
 
 
 def _teachers_code(trial: Trial, stored: Mapping[str, Mapping[str, Any]], out: Path) -> str | None:
@@ -312,15 +337,18 @@ def _all_teachers(trial: Trial) -> Iterator[Trial]:
         yield from _all_teachers(teacher)
 
 
-def _lacks(record: Mapping[str, Any], trial: Trial, scores: Sequence[str], out: Path) -> bool:
-    """Whether a record has to be completed.
+def _whole(
+    record: Mapping[str, Any], trial: Trial, scores: Sequence[str], out: Path
+) -> Mapping[str, Any] | None:
+    """A record with the scores that are asked for; None if it has to be completed.
 
     A network whose weights are here is only scored again; for another measure of the same score
     none is trained again.
     """
-    if any(score not in record for score in scores):
-        return True
-    return is_outdated(record, scores) and _has_final_weights(out, trial)
+    found = fitted(record, scores)
+    if found and is_outdated(found, scores) and _has_final_weights(out, trial):
+        return None
+    return found
 
 
 def _code(trial: Trial) -> str:

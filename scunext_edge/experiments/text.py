@@ -57,8 +57,8 @@ _HD95 = (
     "its diagonal. Less is better. "
 )
 _THRESHOLD = (
-    "The threshold is that of the highest mean Dice on the validation images; all scores but those "
-    "at it are at 0.5. "
+    "The threshold, from 0 to 1, is that of the highest mean Dice on the validation images; all "
+    "scores but those at it are at 0.5. "
 )
 _TOLD = {"hd95": _HD95, "threshold": _THRESHOLD}
 
@@ -82,7 +82,7 @@ def written(found: Results) -> str:
             parts.append(
                 "Time to a validation Dice:" if several else "## Time to a validation Dice"
             )
-            parts.append(_pace(pace))
+            parts.append(_pace(pace, spread_over(part.found.terms)))
         if several and (said := list(comparisons(part.found, analysis))):
             parts.append(_listing(said))
     if not several:
@@ -131,8 +131,8 @@ def _head(found: Results) -> str:
         f"{data['images']} images of "
         f"{data['name']}{of_parts(every[0])}, {how}"
         f"{f'; {told}' if told else ''}. {done} of {planned(found)} trials. Test images decide "
-        "nothing; each is scored once a split, at its own size. Dice and IoU are means over "
-        "images, pooled ones of all pixels together; mean ± standard deviation over "
+        "nothing; each training scores its own once, at their own size. Dice and IoU are means "
+        "over images, pooled ones of all pixels together; mean ± standard deviation over "
         f"{spread_over(terms)}, in percent. {''.join(_TOLD[score] for score in _asked(terms))}"
         f"Made by `{command(terms)}`."
     )
@@ -146,19 +146,27 @@ def _own_presets(terms: Mapping[str, Any]) -> str:
 
 def _recipes(found: Results) -> str:
     """Epochs and pixels of the trainings that are there; of which rows, where they differ."""
-    arms: dict[tuple[int, int], list[str]] = {}
+    arms: dict[tuple[int, int, float], list[str]] = {}
     for one in found.trials:
-        same = arms.setdefault((one["recipe"]["epochs"], one["recipe"]["size"]), [])
+        recipe = one["recipe"]
+        how = (recipe["epochs"], recipe["size"], recipe.get("halved", 0.0))
+        same = arms.setdefault(how, [])
         same += [one["arm"]] if one["arm"] not in same else []
     if len(arms) == 1:
-        return "; ".join(f"epochs: {epochs}, pixels: {size}" for epochs, size in arms)
-    half = sum(map(len, arms.values())) / 2
+        return "".join(map(_sizes, arms))
+    most = sum(map(len, arms.values())) / 2
     return "; ".join(
-        f"epochs: {epochs}, pixels: {size} ("
-        + ("most rows" if len(names) > max(half, 2) else ", ".join(f"`{name}`" for name in names))
+        f"{_sizes(how)} ("
+        + ("most rows" if len(names) > max(most, 2) else ", ".join(f"`{name}`" for name in names))
         + ")"
-        for (epochs, size), names in sorted(arms.items())
+        for how, names in sorted(arms.items())
     )
+
+
+def _sizes(how: tuple[int, int, float]) -> str:
+    epochs, size, halved = how
+    first = f", {size // 2} in the first {halved:.0%} of epochs" if halved else ""
+    return f"epochs: {epochs}, pixels: {size}{first}"
 
 
 def rows(found: Results) -> str:
@@ -238,17 +246,18 @@ def _differences(found: Results, analysis: Analysis) -> str:
         "Paired on the same test images. There is one training of each, so the interval, a "
         "bootstrap over images, is of these networks alone."
         if is_single(found)
-        else "Paired on the same test images. The interval over splits, and p, are of "
-        f"{by}: they ask whether other trainings would show it, and the conclusions rest on "
-        "them. The interval over images is a bootstrap that keeps an image's occurrences "
-        "together, and is of these networks."
+        else "Paired on the same test images. The interval over "
+        f"{spread_over(found.terms)}, and p, are of {by}: they ask whether other trainings would "
+        "show it, and the conclusions rest on them. The interval over images is a bootstrap that "
+        "keeps an image's occurrences together, and is of these networks."
     )
     return "\n\n".join([*tables, note])
 
 
 def _difference_table(name: str, differences: Sequence[Difference], found: Results) -> str:
     metric = METRICS[name]
-    head = [f"{metric.name}, {metric.unit}", "difference", "95 % over splits", "95 % over images"]
+    over = spread_over(found.terms)
+    head = [f"{metric.name}, {metric.unit}", "difference", f"95 % over {over}", "95 % over images"]
     rows = [
         [
             f"`{each.arm}`" if name == GAIN else f"`{each.arm}` minus `{each.base}`",
@@ -290,7 +299,7 @@ def _effects(effects: Sequence[Effect]) -> str:
     return f"{_table(head, rows)}\n\n{note}"
 
 
-def _pace(pace: Pace) -> str:
+def _pace(pace: Pace, over: str) -> str:
     head = ["", "epochs to it", "minutes to it", "epochs in all", "minutes in all", "on"]
     rows = [
         [
@@ -305,10 +314,11 @@ def _pace(pace: Pace) -> str:
     ]
     dice = [100 * value for value in pace.dice.values()]
     span = f"{min(dice):.2f}" + (f" to {max(dice):.2f}" if len(dice) > 1 else "")
+    one = over.removesuffix("s")
     note = (
-        f"Validation Dice ({span} percent, at the network's size) is in each split the best of "
+        f"Validation Dice ({span} percent, at the network's size) is in each {one} the best of "
         f"the row whose best is least, so that every row reaches it; means over {len(dice)} "
-        f"split{'' if len(dice) == 1 else 's'}. Minutes are of a clock on the wall, validations "
+        f"{one if len(dice) == 1 else over}. Minutes are of a clock on the wall, validations "
         "included: they hold for this machine and for what else ran on it."
     )
     if pace.taught:

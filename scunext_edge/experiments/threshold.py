@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from scunext_edge.evaluation.operating_worker import PLAIN, work
-from scunext_edge.evaluation.thresholds import choose, dice_curve
+from scunext_edge.evaluation import operating_worker, thresholds
 from scunext_edge.provenance import digest_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cut:
+class AtThreshold:
     """The threshold of highest mean Dice on the validation images; scores of each test image."""
 
     threshold: float
@@ -32,15 +31,15 @@ class Cut:
         return float(np.mean([iou for _, iou in self.scores.values()]))
 
 
-def cut_by_validation(job: Mapping[str, Any], artifact: str) -> Cut:
+def scored_at_threshold(job: Mapping[str, Any], artifact: str) -> AtThreshold:
     """Choose on the validation images of a trial's job, then score its test images once more.
 
     Both at each picture's own size, as ``scunext-edge operating-point`` does it.
     """
     on_val = _rows(job, artifact, "val", threshold=0.5, curve=True)
-    threshold = choose(np.array([row["curve"] for row in on_val])).threshold
+    threshold = thresholds.choose(np.array([row["curve"] for row in on_val])).threshold
     on_test = _rows(job, artifact, "test", threshold=threshold, curve=False)
-    return Cut(
+    return AtThreshold(
         threshold=threshold,
         scores={row["id"]: (row["dice"][0], row["iou"][0]) for row in on_test},
     )
@@ -48,7 +47,8 @@ def cut_by_validation(job: Mapping[str, Any], artifact: str) -> Cut:
 
 def code_of_threshold() -> str:
     """A digest of the code that chooses and scores: it is no part of that of a training."""
-    return digest_of(inspect.getsource(each) for each in (cut_by_validation, choose, dice_curve))
+    read = (thresholds, operating_worker, scored_at_threshold, _rows)
+    return digest_of(inspect.getsource(each) for each in read)
 
 
 def _rows(
@@ -62,12 +62,12 @@ def _rows(
         "thresholds": [threshold],
     }
     asked = {
-        "ask": PLAIN,
+        "ask": operating_worker.PLAIN,
         "curve": curve,
         "source": {"folder": job["folder"], "part": "all", "count": 0, "seed": 0},
         "ids": job["images"][part],
         "subjects": [subject],
         "threads": job["threads"],
     }
-    (rows,) = work(asked)
+    (rows,) = operating_worker.work(asked)
     return rows

@@ -14,17 +14,21 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scunext_edge.errors import ArtifactError, ConfigError, DataError, ScunextEdgeError
 from scunext_edge.experiments.further import check, code_of
 from scunext_edge.experiments.outlines import Outline, outlines
 from scunext_edge.experiments.sources import code_digest
-from scunext_edge.experiments.threshold import Cut, cut_by_validation
+from scunext_edge.experiments.threshold import AtThreshold, scored_at_threshold
 from scunext_edge.storage import locked, read_json, write_json
+
+if TYPE_CHECKING:
+    from scunext_edge.data.datasets import FolderDataset
 
 JOB, RECORD, FAILURE, RUN = "job.json", "trial.json", "failure.json", "training"
 MASKS = "masks"  # while they are compared
+_TRAINED_BY = ("code", "teacher_codes", "tool", "machine", "threads", "versions")
 _WAIT_S = 120.0  # for a process that made this trial before and is about to end
 _LOOK_S = 1.0  # how often a trial looks whether who started it is still there
 
@@ -58,11 +62,7 @@ def make(job: Mapping[str, Any], folder: Path) -> dict[str, Any] | None:
     from scunext_edge.artifacts import load
     from scunext_edge.data.datasets import open_dataset
     from scunext_edge.evaluation.worker import work as scored
-    from scunext_edge.training import state
-    from scunext_edge.training.batches import pack
-    from scunext_edge.training.recipe import from_mapping
     from scunext_edge.training.start import speaks
-    from scunext_edge.training.train import Job, train
 
     if job["code"] != code_digest(job["model"]):
         raise ConfigError(
@@ -72,7 +72,6 @@ def make(job: Mapping[str, Any], folder: Path) -> dict[str, Any] | None:
     check(job["scores"])
     torch.set_num_threads(job["threads"])
     whole = open_dataset(Path(job["folder"]))
-    recipe = from_mapping(job["recipe"])
     parts = {name: whole.subset(job["images"][name]) for name in ("train", "val")}
     hashes = {name: part.hash for name, part in parts.items()}
     if changed := [name for name, value in hashes.items() if job["hashes"][name] != value]:
@@ -81,25 +80,9 @@ def make(job: Mapping[str, Any], folder: Path) -> dict[str, Any] | None:
             hint="give every machine the same data, and start the experiment anew",
         )
     run = folder / RUN
-    teachers = [Path(folder) for folder in job["teachers"]]
-    if run.exists() and not taught_alike(run, teachers):
-        shutil.rmtree(run)
-    resumed = (run / state.FILE).exists()
-    train(
-        Job(
-            model=job["model"],
-            recipe=recipe,
-            train=pack(parts["train"], recipe.size),
-            val=pack(parts["val"], recipe.size),
-            out=run,
-            options=job["options"],
-            teachers=teachers,
-            data={"name": whole.name, **{f"{part}_hash": hashes[part] for part in hashes}},
-            accelerator=job["accelerator"],
-            devices=job["devices"],
-        ),
-        resume=resumed,
-    )
+    before = trained_before(job, folder)
+    if before is None:
+        _train(job, run, parts)
     if not speaks():
         return None
     masks = folder / MASKS if "hd95" in job["scores"] else None
@@ -119,12 +102,62 @@ def make(job: Mapping[str, Any], folder: Path) -> dict[str, Any] | None:
     record = _record(job, run, load(run / "best").card.details["training"], answer["scores"])
     for score in job["scores"]:
         if score == "threshold":
-            _add_threshold(record, cut_by_validation(job, str(run / "best")))
+            _add_threshold(record, scored_at_threshold(job, str(run / "best")))
         elif masks is not None:
             _add_hd95(record, outlines(Path(job["folder"]), job["images"]["test"], masks))
             shutil.rmtree(masks)
         record[f"{score}_code"] = code_of(score)
-    return record
+    if job["scores"]:
+        record["scores"] = list(job["scores"])
+    return {**record, **(before or {})}
+
+
+def trained_before(job: Mapping[str, Any], folder: Path) -> dict[str, Any] | None:
+    """Who trained a network that is only to be scored again; None: it is to be trained.
+
+    There is a record of this trial, and the weights that it tells of.
+    """
+    from scunext_edge.artifacts import load
+
+    try:
+        held = read_json(folder / RECORD)
+        load(folder / RUN / "best")
+    except ArtifactError:
+        return None
+    if held.get("key") != job["key"]:
+        return None
+    return {name: held[name] for name in _TRAINED_BY if name in held}
+
+
+def _train(job: Mapping[str, Any], run: Path, parts: Mapping[str, FolderDataset]) -> None:
+    """To the last epoch; a run that was cut short goes on, if it had the same teachers."""
+    from scunext_edge.training import state
+    from scunext_edge.training.batches import pack
+    from scunext_edge.training.recipe import from_mapping
+    from scunext_edge.training.train import Job, train
+
+    recipe = from_mapping(job["recipe"])
+    teachers = [Path(folder) for folder in job["teachers"]]
+    if run.exists() and not taught_alike(run, teachers):
+        shutil.rmtree(run)
+    train(
+        Job(
+            model=job["model"],
+            recipe=recipe,
+            train=pack(parts["train"], recipe.size),
+            val=pack(parts["val"], recipe.size),
+            out=run,
+            options=job["options"],
+            teachers=teachers,
+            data={
+                "name": parts["train"].name,
+                **{f"{name}_hash": part.hash for name, part in parts.items()},
+            },
+            accelerator=job["accelerator"],
+            devices=job["devices"],
+        ),
+        resume=(run / state.FILE).exists(),
+    )
 
 
 def taught_alike(run: Path, teachers: Sequence[Path]) -> bool:
@@ -154,7 +187,7 @@ def _add_hd95(record: dict[str, Any], found: Mapping[str, Outline]) -> None:
         values += [round(found[id].hd95, 3), round(found[id].share, 5)]
 
 
-def _add_threshold(record: dict[str, Any], found: Cut) -> None:
+def _add_threshold(record: dict[str, Any], found: AtThreshold) -> None:
     """The threshold, mean scores at it, and two more values of every image."""
     record["threshold"] = found.threshold
     record["dice_at_threshold"] = round(found.dice, 6)
@@ -169,7 +202,7 @@ def _record(
     training: Mapping[str, Any],
     scores: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """What a results file keeps of a trial. Scores are rounded to five digits."""
+    """What a results file keeps of a trial. Scores of an image are rounded to five digits."""
     from scunext_edge.benchmarks.passport import machine
     from scunext_edge.benchmarks.passport.packages import versions
     from scunext_edge.experiments.pace import curve_of
@@ -187,7 +220,8 @@ def _record(
     told = machine()
     return {
         **{name: job[name] for name in ("key", "name", "arm", "cut", "model", "options")},
-        **{name: job[name] for name in ("recipe", "devices", "hashes", "code")},
+        **{name: job[name] for name in ("recipe", "devices", "hashes")},
+        "code": job.get("begun_code", job["code"]),
         **{name: job[name] for name in ("teacher_codes",) if name in job},
         "counts": {part: len(ids) for part, ids in job["images"].items()},
         "tool": tool(),

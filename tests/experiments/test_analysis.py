@@ -162,8 +162,8 @@ def test_hd95_stands_in_pixels_and_as_share_of_the_diagonal(made_up):
 def test_images_without_a_distance_are_told(made_up):
     assert "is empty" not in written(made_up.hospitals(0.1))
     below = sections(written(made_up.hospitals(0.1, empty=2)))
-    assert "In 10 test images of a one of the two masks is empty" in below["5 folds"]
-    assert "In 2 test images of a" in below["Trained on south, tested on north"]
+    assert "Of a, 10 times one of the two masks is empty" in below["5 folds"]
+    assert "Of a, 2 times" in below["Trained on south, tested on north"]
 
 
 def test_hd95_by_two_codes_is_told(made_up):
@@ -228,6 +228,8 @@ def test_seeds_of_one_split_are_not_corrected_for_splits_that_overlap(made_up):
     widths = [each.splits.high - each.splits.low for each in (drawn, seeds)]
     assert widths[0] / widths[1] == pytest.approx((1 + 3 * 40 / 400) ** 0.5)
     text = written(fixed(results))
+    assert "95 % over seeds" in text
+    assert "over splits" not in text
     assert "the data set's own split, one training for each seed (1, 2, 3)" in text
     assert "Nadeau" not in text
 

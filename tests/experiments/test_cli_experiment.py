@@ -53,6 +53,16 @@ def test_a_dry_run_lists_every_trial_and_makes_none(lesions, tmp_path):
     assert not (tmp_path / "out" / "trials").exists()
 
 
+def test_a_dry_run_tells_a_trial_that_lacks_its_scores_alone(mine, tmp_path):
+    (row, *_) = json.loads(call(*mine, "--dry-run", "--json").stdout)
+    run = tmp_path / "out" / "trials" / row["key"] / "training"
+    run.mkdir(parents=True)
+    (run / "log.csv").write_text("epoch\n" + "1\n" * 60)
+    shown = call(*mine, "--dry-run").stdout
+    assert f"{row['key']}  to score, 0 to train" in shown
+    assert "1 more to score alone" in shown
+
+
 def test_ctrl_c_ends_with_130_leaves_nothing_running_and_keeps_the_epoch(mine, watch, tmp_path):
     out = tmp_path / "out"
     process = subprocess.Popen(

@@ -19,7 +19,7 @@ from scunext_edge.experiments import local, worker
 from scunext_edge.experiments import run as running
 from scunext_edge.experiments.results import finished, load_results
 from scunext_edge.experiments.run import folder_of, job_of, look, run
-from scunext_edge.storage import write_json
+from scunext_edge.storage import read_json, write_json
 
 pytestmark = pytest.mark.slow  # real trainings that are killed: `make test-long`
 
@@ -53,9 +53,14 @@ def test_further_scores_stand_beside_dice_and_iou_of_every_image(planned, finish
     (trial,) = plan.trials
     folder = folder_of(chosen.out, trial)
     before = (folder / "training" / "log.csv").read_text()
+    (folder / "training" / "state.safetensors").unlink()  # nothing is to go on
+    by_another = {**read_json(folder / "trial.json"), "threads": 7, "code": "other"}
+    write_json(folder / "trial.json", by_another)
+    chosen = replace(chosen, other_code="keep")
     assert look(plan, plan.trials, chosen).missing == [trial]
     run(plan, plan.trials, chosen)
     (record,) = load_results(chosen.record).trials
+    assert (record["threads"], record["code"]) == (7, "other")  # who trained it, not who scored it
     assert (folder / "training" / "log.csv").read_text() == before
     assert not (folder / "masks").exists()
     values = record["images"].values()
@@ -67,6 +72,27 @@ def test_further_scores_stand_beside_dice_and_iou_of_every_image(planned, finish
     for _, _, hd95, share, _, _ in values:
         assert share == pytest.approx(hd95 / (40**2 + 48**2) ** 0.5, abs=1e-4)
     assert look(plan, plan.trials, chosen).missing == []
+
+
+def test_a_trial_that_goes_on_under_another_code_is_of_the_one_that_began_it(
+    planned, settings, monkeypatch
+):
+    plan, chosen = planned(), settings(other_code="keep")
+    (trial,) = plan.trials
+    folder = folder_of(chosen.out, trial)
+    write_json(folder / "job.json", {"key": trial.key, "code": "other"})
+    assert running._begun_by(trial, chosen.out) == {}  # nothing was trained by it
+    (folder / "training").mkdir()
+    (folder / "training" / "log.csv").write_text("epoch\n1\n")
+    made = []
+    monkeypatch.setattr(running, "run_local", lambda jobs, **_: made.extend(jobs) or [])
+    run(plan, plan.trials, chosen)
+    ((job, _),) = made
+    assert job["begun_code"] == "other"
+    write_json(folder / "job.json", job)
+    assert running._begun_by(trial, chosen.out) == {"begun_code": "other"}  # and a third time
+    with pytest.raises(ConfigError, match="other code"):
+        look(plan, plan.trials, replace(chosen, other_code="ask"))
 
 
 def refuse(*_, **__):

@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 
 from scunext_edge.experiments import sources
-from scunext_edge.experiments.results import load_results
+from scunext_edge.experiments.results import KIND, load_results
 from scunext_edge.experiments.sources import ROOT, SHARED, code_digest, is_same, kinds
 from scunext_edge.models import catalogue
+from scunext_edge.storage import read_json
 
 RECORDS = Path(__file__).parents[2] / "docs" / "results"
+TRAININGS = [path for path in sorted(RECORDS.glob("*.json")) if read_json(path).get("kind") == KIND]
 
 
 def test_every_network_of_ours_has_its_own_code_and_its_own_line(monkeypatch):
@@ -35,11 +37,8 @@ def test_codes_that_were_shown_to_compute_the_same_count_as_one(monkeypatch):
     assert kinds(["a", "b", "c", "a"]) == 2
 
 
-@pytest.mark.parametrize("name", ["ablation", "table1", "table1-reduced"])
-def test_the_trials_of_our_records_are_of_code_that_computes_what_this_one_does(name):
-    path = RECORDS / f"{name}.json"
-    if not path.exists():
-        pytest.skip(f"there is no record yet: {path.name}")
+@pytest.mark.parametrize("path", TRAININGS, ids=lambda path: path.stem)
+def test_the_trials_of_our_records_are_of_code_that_computes_what_this_one_does(path):
     for trial in load_results(path).trials:
         now = code_digest(trial["model"])
         assert is_same(trial["code"], now), f"{trial['name']}: same_code.toml lacks {now}"
@@ -55,3 +54,7 @@ def test_what_decides_weights_outside_the_step_counts(name, monkeypatch, tmp_pat
     with (tmp_path / name).open("a", encoding="utf-8") as stream:
         stream.write("\nCHANGED = 1\n")
     assert code_digest.__wrapped__("unext") != before
+
+
+def test_there_are_such_records():
+    assert {"ablation", "table1", "table1-reduced"} <= {path.stem for path in TRAININGS}

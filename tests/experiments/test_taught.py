@@ -35,7 +35,8 @@ def leave(out, trial, *, epochs, recorded=False, code=None, **further):
     folder = folder_of(out, trial)
     (folder / "training" / "best").mkdir(parents=True, exist_ok=True)
     (folder / "training" / "log.csv").write_text("epoch\n" + "1\n" * epochs)
-    held = {"key": trial.key, "name": trial.name, "code": code or running._code(trial), **further}
+    held = {"key": trial.key, "name": trial.name, "code": code or running._code(trial)}
+    held |= {"images": {}, **further}
     write_json(folder / "job.json", held)
     if recorded:
         write_json(folder / "trial.json", held)
@@ -160,6 +161,16 @@ def test_a_record_of_another_experiment_gets_the_names_of_this_one(planned, sett
     leave(asked.out, trial, epochs=2, recorded=True, arm="unext", cut="other")
     found = look(plan, plan.trials, asked).done[trial.key]
     assert (found["name"], found["arm"], found["cut"]) == ("fast/split1", "fast", "split1")
+
+
+def test_who_is_only_scored_again_needs_no_teacher(planned, settings):
+    plan, asked = planned(arms=TAUGHT, scores=["threshold"]), settings()
+    small = plan.trials[1]
+    leave(asked.out, small, epochs=2, recorded=True)
+    assert look(plan, [small], asked).missing == [small]
+    shutil.rmtree(folder_of(asked.out, small) / "training")
+    with pytest.raises(ConfigError, match="large/split1"):
+        look(plan, [small], asked)
 
 
 def test_hd95_by_other_code_is_measured_again(planned, settings):

@@ -12,9 +12,9 @@ from scunext_edge.artifacts import load
 from scunext_edge.data.datasets import open_dataset
 from scunext_edge.evaluation.thresholds import GRID
 from scunext_edge.experiments.analysis import GAIN, analyse
-from scunext_edge.experiments.further import code_of, is_outdated, place_of
+from scunext_edge.experiments.further import code_of, fitted, is_outdated, place_of
 from scunext_edge.experiments.text import written
-from scunext_edge.experiments.threshold import cut_by_validation
+from scunext_edge.experiments.threshold import scored_at_threshold
 from scunext_edge.metrics import score
 from scunext_edge.models.checkpoint import load_network, random_network, save_network
 from scunext_edge.runtime.predictor import Predictor, logit_of
@@ -35,7 +35,7 @@ def test_validation_chooses_and_the_test_part_is_scored_there(lesions, tmp_path)
         "folder": str(lesions),
         "images": {"train": [], "val": VAL, "test": TEST},
     }
-    found = cut_by_validation(job, str(tmp_path / "unext"))
+    found = scored_at_threshold(job, str(tmp_path / "unext"))
 
     runner = open_runner(load(tmp_path / "unext"), "torch", device="cpu", threads=1)
     samples = {it.id: it for it in open_dataset(lesions).subset([*VAL, *TEST])}
@@ -116,3 +116,33 @@ def test_a_threshold_chosen_by_other_code_is_chosen_anew():
     assert not is_outdated({"threshold_code": now}, ["threshold"])
     assert is_outdated({"threshold_code": "other"}, ["threshold"])
     assert not is_outdated({"threshold_code": "other"}, ["hd95"])
+
+
+def test_a_record_fits_whoever_asks_for_some_of_its_scores(made_up):
+    """Its trial's folder is shared by experiments that ask for other scores, in another order."""
+    (_, whole) = with_thresholds(
+        made_up.comparison(0.05, splits=(1,)), {"a": 0.0, "b": 0.03}, scores=("hd95", "threshold")
+    ).trials
+    told = {"hd95_empty": 0, "hd95_code": "x", "threshold_code": "y"}
+    whole = {**whole, **told, "scores": ["hd95", "threshold"]}
+    assert fitted(whole, ["hd95", "threshold"]) is whole
+    alone = fitted(whole, ["threshold"])
+    first, (same, *_) = next(iter(alone["images"].values())), whole["images"].values()
+    assert first == [*same[:2], *same[4:]]
+    assert not [name for name in alone if name.startswith("hd95")]
+    assert alone["dice_at_threshold"] == whole["dice_at_threshold"]
+    plain = fitted(whole, [])
+    assert plain["images"] == {id: values[:2] for id, values in whole["images"].items()}
+    assert "threshold" not in plain
+    assert fitted(plain, ["threshold"]) is None
+    old = {name: value for name, value in fitted(whole, ["hd95"]).items() if name != "scores"}
+    assert fitted(old, ["hd95"]) is old  # from before records said which scores they have
+    assert fitted(old, ["threshold"]) is None
+
+
+def test_thresholds_by_two_codes_are_told(made_up):
+    found = with_thresholds(made_up.comparison(0.05), {"a": 0.0, "b": 0.03})
+    codes = [{**one, "threshold_code": one["cut"][-1]} for one in found.trials]
+    told = written(replace(found, trials=tuple(codes)))
+    assert "The thresholds were chosen by 3 states of their code." in told
+    assert "states of their code" not in written(found)
