@@ -87,14 +87,14 @@ def _predicted(
     time_ns = clock() - start
     mask_path, overlay_path, seg_path, deviation_path = _outputs(target)
     write_mask(mask_path, prediction.mask)
+    for earlier in (overlay_path, seg_path, deviation_path):  # of another mask than this one
+        with storage_errors(earlier):
+            earlier.unlink(missing_ok=True)
     if wanted.overlay:
         _write_image(overlay_path, overlay(picture.image, prediction.mask))
     deviation = prediction.deviation_hw
     if deviation is not None:
         _write_image(deviation_path, _shades(deviation))
-    else:  # an earlier call's would lie beside a mask that it is not of
-        with storage_errors(deviation_path):
-            deviation_path.unlink(missing_ok=True)
     with_seg = wanted.seg is not None and picture.source == "dicom"
     if wanted.seg is not None and with_seg:
         assert wanted.algorithm is not None

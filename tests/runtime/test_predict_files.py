@@ -11,7 +11,7 @@ from PIL import Image as PillowImage
 
 from scunext_edge.errors import StorageError
 from scunext_edge.runtime.contour import overlay
-from scunext_edge.runtime.predict_files import predict_files
+from scunext_edge.runtime.predict_files import Wanted, predict_files
 from scunext_edge.runtime.predictor import Predictor
 
 KEYS = {
@@ -58,6 +58,15 @@ def test_each_image_gives_a_mask_an_overlay_and_a_record(photo, predictor, tmp_p
     assert len(record["contour"]) == 1
     np.testing.assert_array_equal(pixels(record["overlay"]), overlay(pixels(path), mask > 0))
     assert sorted(it.name for it in out.iterdir()) == ["a.mask.png", "a.overlay.png"]
+
+
+def test_nothing_of_an_earlier_mask_stays_beside_a_new_one(photo, predictor, tmp_path):
+    out, paths = tmp_path / "out", [photo("a.png"), photo("b.png")]
+    list(predict_files(paths, predictor, out))
+    (out / "a.seg.dcm").write_bytes(b"of an earlier mask")
+    (record,) = predict_files(paths[:1], predictor, out, wanted=Wanted(overlay=False))
+    assert (record["overlay"], record["seg"]) == (None, None)
+    assert sorted(it.name for it in out.iterdir()) == ["a.mask.png", "b.mask.png", "b.overlay.png"]
 
 
 def test_eight_views_add_a_map_of_their_uncertainty(photo, fake_runner, tmp_path):
